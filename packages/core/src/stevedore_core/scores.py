@@ -1,0 +1,53 @@
+"""`Score`: one named quality number of a model, with its direction.
+
+The self-test reads them from what `run_scores` returned; health shows them.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from stevedore_core.errors import OutputNotJson
+from stevedore_core.strict_json import Json
+
+__all__ = ["Direction", "Score", "read_scores"]
+
+Direction = Literal["higher", "lower"]
+
+_EXPECTED = (
+    "expected a number, {name: number} or "
+    '{name: {"value": number, "direction": "higher" | "lower"}}'
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """A quality number; `direction` says which way is better."""
+
+    name: str
+    value: float
+    direction: Direction = "higher"
+
+
+def read_scores(result: Json) -> tuple[Score, ...]:
+    """Return the scores in what `run_scores` said; a bare number is called `score`.
+
+    Raises:
+        OutputNotJson: It is not one of the forms that the contract allows.
+    """
+    if not isinstance(result, dict):
+        return (_score("score", result),)
+    if not result:
+        raise OutputNotJson(f"`run_scores` returned no score: {_EXPECTED}")
+    return tuple(_score(str(name), value) for name, value in result.items())
+
+
+def _score(name: str, said: Json) -> Score:
+    value, direction = said, "higher"
+    if isinstance(said, dict) and set(said) == {"value", "direction"}:
+        value, direction = said["value"], str(said["direction"])
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise OutputNotJson(f"`run_scores` returned {value!r} for `{name}`: {_EXPECTED}")
+    if direction not in get_args(Direction):
+        raise OutputNotJson(f"`run_scores` gave `{name}` the direction {direction!r}: {_EXPECTED}")
+    return Score(name=name, value=float(value), direction=cast("Direction", direction))

@@ -1,0 +1,110 @@
+"""Strict JSON: bytes that callers send become values, values that models return become bytes.
+
+Strict means RFC 8259 and nothing more: UTF-8 without a byte order mark, no NaN or Infinity, no
+number that would overflow to one, no key twice in one object, no integer rounded, and no nesting
+beyond `MAX_DEPTH`.
+"""
+
+import json
+import math
+import re
+from typing import TypeAlias
+
+import jiter
+import orjson
+
+from stevedore_core.errors import BodyNotJson, OutputNotJson
+
+__all__ = ["MAX_DEPTH", "Json", "decode", "encode"]
+
+Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
+
+MAX_DEPTH = 64
+"""How many arrays and objects may stand inside one another."""
+
+# Only a number like 1e309 or one with 309 digits before its point can overflow; every digit counts
+# as `0` here.
+_DIGITS_TO_ZERO = bytes.maketrans(b"0123456789E", b"0000000000e")
+_MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 309)
+
+_BRACES_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+
+_ENCODE_OPTIONS = (
+    orjson.OPT_SERIALIZE_NUMPY
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+
+
+def decode(body: bytes) -> Json:
+    """Return the value that `body` holds.
+
+    Raises:
+        BodyNotJson: It is not strict JSON; the message names the place, never the content.
+    """
+    try:
+        value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+    except ValueError as error:
+        raise BodyNotJson(f"the body is not strict JSON: {_reason(str(error))}") from None
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _is_deep(body):
+        raise BodyNotJson(f"the body is nested more than {MAX_DEPTH} levels deep")
+    digits = body.translate(_DIGITS_TO_ZERO)
+    if any(sign in digits for sign in _MAY_OVERFLOW) and _has_infinity(value):
+        raise BodyNotJson("the body holds a number too large for a 64-bit float")
+    return value
+
+
+def encode(value: object) -> bytes:
+    """Return `value` as JSON; numpy arrays and scalars are written as lists and numbers.
+
+    Raises:
+        OutputNotJson: Something in it has no JSON form, NaN and Infinity included.
+    """
+    try:
+        body = orjson.dumps(value, option=_ENCODE_OPTIONS)
+    except TypeError as error:
+        return _encode_large_integers(value, error)
+    if b"null" in body:  # orjson writes NaN and Infinity as null, so every null is looked at twice
+        try:
+            json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
+        except ValueError:
+            raise OutputNotJson("the output holds NaN or Infinity, which JSON cannot say") from None
+    return body
+
+
+def _encode_large_integers(value: object, refused: TypeError) -> bytes:
+    """Write with the standard library what orjson refuses for integers beyond 64 bits."""
+    if "Integer exceeds" not in str(refused):
+        raise OutputNotJson(f"the output has no JSON form: {refused}") from refused
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise OutputNotJson(f"the output has no JSON form: {error}") from error
+
+
+def _reason(message: str) -> str:
+    """Keep the place, drop the key that jiter quotes: an error never repeats what was sent."""
+    if message.startswith("Detected duplicate key"):
+        return f"one object has the same key twice, {message[message.rindex('at line') :]}"
+    return message
+
+
+def _is_deep(body: bytes) -> bool:
+    """Peel valid JSON, innermost containers first, once for each level."""
+    brackets = _STRING.sub(b"", body).translate(_BRACES_TO_BRACKETS, _NO_BRACKET)
+    for _ in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+    return bool(brackets)
+
+
+def _has_infinity(value: Json) -> bool:
+    if isinstance(value, float):
+        return math.isinf(value)
+    if isinstance(value, list):
+        return any(_has_infinity(item) for item in value)
+    if isinstance(value, dict):
+        return any(_has_infinity(item) for item in value.values())
+    return False

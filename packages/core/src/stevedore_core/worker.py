@@ -1,0 +1,144 @@
+"""The worker process: loads its models, then answers frames one at a time until its socket closes.
+
+Started by the front as `python -m stevedore_core.worker <socket's file descriptor> <model> …`.
+"""
+
+import ctypes
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from stevedore_core import calls
+from stevedore_core.discovery import load_model
+from stevedore_core.errors import PackageError, PayloadInvalid, StevedoreError
+from stevedore_core.frames import HEADER_BYTES, Frame, Kind, pack, unpack_header
+from stevedore_core.predictor import Predictor
+from stevedore_core.self_test import run_self_test, score_examples
+from stevedore_core.strict_json import encode
+
+__all__ = ["main", "serve"]
+
+_log = logging.getLogger(__name__)
+_PR_SET_PDEATHSIG = 1
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run a worker on the socket and for the models that the arguments name."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C reaches the whole group; the front decides
+    _die_with_parent()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a model prints belongs to the log
+    descriptor, *models = arguments
+    with socket.socket(fileno=int(descriptor)) as connection:
+        serve(connection, models)
+
+
+def serve(connection: socket.socket, models: Sequence[str]) -> None:
+    """Load `models`, tell the front of each, and answer its frames until it closes `connection`."""
+    predictors = {number: _load(connection, number, name) for number, name in enumerate(models)}
+    gc.collect()
+    gc.freeze()  # the models live as long as the process: no collection needs to walk them again
+    while (frame := _receive(connection)) is not None:
+        connection.sendall(pack(_reply(predictors[frame.model], frame)))
+
+
+def _load(connection: socket.socket, number: int, name: str) -> Predictor | None:
+    """Load one model; a broken one must not keep the others from being served."""
+    try:
+        predictor = load_model(name)
+        kind, body = Kind.LOADED, encode(_entry(predictor))
+    except StevedoreError as error:
+        _log.exception("model `%s` cannot be loaded", name)
+        predictor, kind, body = None, Kind.LOAD_FAILED, _refusal(error)
+    connection.sendall(pack(Frame(0, kind, number, body)))
+    return predictor
+
+
+def _entry(predictor: Predictor) -> dict[str, object]:
+    """Return what the front needs to know of a model."""
+    return {
+        "name": predictor.name,
+        "version": predictor.version,
+        "created": predictor.created,
+        "predict_schema": predictor.p_schema,
+        "score_schema": predictor.s_schema,
+        "predict_example": predictor.test_input,
+        "score_example": predictor.score_test_input,
+    }
+
+
+def _reply(predictor: Predictor | None, frame: Frame) -> Frame:
+    try:
+        if predictor is None:
+            raise PackageError("the model is not loaded")
+        kind, body = Kind.ANSWER, _answer(predictor, frame)
+    except StevedoreError as error:
+        if error.__cause__ is not None:
+            _log.exception("model `%s`", predictor.name if predictor else frame.model)
+        kind, body = Kind.REFUSAL, _refusal(error)
+    return Frame(frame.call, kind, frame.model, body)
+
+
+def _answer(predictor: Predictor, frame: Frame) -> bytes:
+    match frame.kind:
+        case Kind.PREDICT:
+            return calls.predict(predictor, frame.body)
+        case Kind.PREDICT_ENVELOPE:
+            return calls.predict(predictor, frame.body, envelope=True)
+        case Kind.SCORE:
+            return calls.score(predictor, frame.body)
+        case Kind.SCORE_ENVELOPE:
+            return calls.score(predictor, frame.body, envelope=True)
+        case Kind.SELF_TEST:
+            return encode(asdict(run_self_test(predictor)))
+        case Kind.SCORE_EXAMPLES:
+            return encode([asdict(score) for score in score_examples(predictor)])
+        case _:
+            raise StevedoreError(f"a worker does not take frames of kind {frame.kind}")
+
+
+def _refusal(error: StevedoreError) -> bytes:
+    """Say what went wrong in words that may reach a caller; the cause stays in the log."""
+    body: dict[str, object] = {"code": error.code, "detail": str(error)}
+    if isinstance(error, PayloadInvalid):
+        body["detail"] = "the payload does not fit the model's JSON Schema"
+        body["violations"] = [asdict(violation) for violation in error.violations]
+    return encode(body)
+
+
+def _receive(connection: socket.socket) -> Frame | None:
+    header = _receive_exactly(connection, HEADER_BYTES)
+    if header is None:
+        return None
+    body_bytes, call, kind, model = unpack_header(header)
+    body = _receive_exactly(connection, body_bytes)
+    return None if body is None else Frame(call, kind, model, body)
+
+
+def _receive_exactly(connection: socket.socket, count: int) -> bytes | None:
+    """Return the next `count` bytes, or None once the front is gone."""
+    data = bytearray(count)
+    view = memoryview(data)
+    while view:
+        received = connection.recv_into(view)
+        if not received:
+            return None
+        view = view[received:]
+    return bytes(data)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process with the front: stuck in a call, it would never notice."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
