@@ -15,8 +15,15 @@ from dataclasses import asdict
 
 from stevedore_core import calls
 from stevedore_core.discovery import load_model
-from stevedore_core.errors import PackageError, PayloadInvalid, StevedoreError
-from stevedore_core.frames import HEADER_BYTES, Frame, Kind, pack, unpack_header
+from stevedore_core.errors import OutputNotJson, PackageError, PayloadInvalid, StevedoreError
+from stevedore_core.frames import (
+    HEADER_BYTES,
+    MAX_BODY_BYTES,
+    Frame,
+    Kind,
+    pack,
+    unpack_header,
+)
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
 from stevedore_core.strict_json import encode
@@ -79,6 +86,8 @@ def _reply(predictor: Predictor | None, frame: Frame) -> Frame:
         if predictor is None:
             raise PackageError("the model is not loaded")
         kind, body = Kind.ANSWER, _answer(predictor, frame)
+        if len(body) > MAX_BODY_BYTES:
+            raise OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
     except StevedoreError as error:
         if error.__cause__ is not None:
             _log.exception("model `%s`", predictor.name if predictor else frame.model)
