@@ -7,11 +7,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from stevedore_core.lock import Lock
-from stevedore_core.manifest import Manifest
-
 from stevedore_build.platforms import Platform
 from stevedore_build.store import Store
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
 
 __all__ = ["Layer", "layers_of"]
 
