@@ -7,14 +7,22 @@ StevedoreError                (core's)
     ├── LockStale             the lock does not say what the manifest and the packages say now
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
-    └── ToolFailed            a program that this one needs is missing, or failed
+    ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── EngineAbsent          no container engine works here
+    ├── EngineFailed          a container engine refused, or broke off
+    ├── BaseUnusable          no base image can be had, or it cannot carry the composition
+    └── ContainerfileRefused  a value that may not stand in a Containerfile
 """
 
 from stevedore_core.errors import StevedoreError
 
 __all__ = [
+    "BaseUnusable",
     "BuildError",
     "CheckFailed",
+    "ContainerfileRefused",
+    "EngineAbsent",
+    "EngineFailed",
     "LayerRefused",
     "LockStale",
     "ResolutionFailed",
@@ -63,3 +71,27 @@ class ToolFailed(BuildError):
     """A program that this one needs is missing, or failed."""
 
     code = "tool-failed"
+
+
+class EngineAbsent(BuildError):
+    """No container engine works here."""
+
+    code = "engine-absent"
+
+
+class EngineFailed(BuildError):
+    """A container engine refused, or broke off."""
+
+    code = "engine-failed"
+
+
+class BaseUnusable(BuildError):
+    """No base image can be had, or it cannot carry the composition."""
+
+    code = "base-unusable"
+
+
+class ContainerfileRefused(BuildError):
+    """A value that may not stand in a Containerfile."""
+
+    code = "containerfile-refused"

@@ -45,6 +45,21 @@ class Store:
         return self.root / "pythons"
 
     @property
+    def tars(self) -> Path:
+        """Layers as tars, each under the digest of its content and its place."""
+        return self.root / "tars"
+
+    @property
+    def contexts(self) -> Path:
+        """What an engine builds an image from, each under the digest of its content."""
+        return self.root / "contexts"
+
+    @property
+    def bases(self) -> Path:
+        """Base images as tars, and what is known about those an engine has."""
+        return self.root / "bases"
+
+    @property
     def passed(self) -> Path:
         """What already passed, each check under its key."""
         return self.root / "passed"
