@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from stevedore_core.frames import HEADER_BYTES, MAX_BODY_BYTES, Frame, pack, unpack_header
 
@@ -79,7 +80,7 @@ class WorkerProcess(asyncio.Protocol):
                 process_group=0,
             )
         ours.setblocking(False)  # noqa: FBT003  # takes it by position only
-        await asyncio.get_running_loop().create_connection(lambda: self, sock=ours)
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
 
     @property
     def pid(self) -> int | None:
@@ -109,8 +110,7 @@ class WorkerProcess(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by asyncio)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  # a socket's always is
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has no common class
 
     def data_received(self, data: bytes) -> None:
         """Hand on every frame that is complete (called by asyncio)."""

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from stevedore_core import calls
@@ -43,8 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     _die_with_parent()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a model prints belongs to the log
     descriptor, *models = arguments
-    with socket.socket(fileno=int(descriptor)) as connection:
-        serve(connection, models)
+    with socket.socket(fileno=int(descriptor)) as connection, suppress(ConnectionError):
+        serve(connection, models)  # ConnectionError: the front is gone, as at the end of a stream
 
 
 def serve(connection: socket.socket, models: Sequence[str]) -> None:
