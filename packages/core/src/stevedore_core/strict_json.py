@@ -105,7 +105,7 @@ def _inside(value: object) -> object:
 
 def _spell_large_integers(value: object) -> object:
     """Replace integers beyond 64 bits, which orjson refuses, by their digits."""
-    if type(value) in {list, tuple}:
+    if type(value) is list or type(value) is tuple:
         return [_spell_large_integers(item) for item in value]
     if type(value) is dict:
         return {key: _spell_large_integers(item) for key, item in value.items()}
