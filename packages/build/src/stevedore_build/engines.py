@@ -1,0 +1,196 @@
+"""The container engines: how each is found, called and understood. Every quirk of one is here.
+
+Called by `bases`, `images` and the command line. An engine is data; what it does differently
+from the others is one of its fields.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stevedore_build.errors import EngineAbsent, EngineFailed
+
+__all__ = [
+    "COLIMA",
+    "DOCKER",
+    "ENGINES",
+    "PODMAN",
+    "Engine",
+    "find_engine",
+]
+
+_PROBE_LIMIT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Engine:
+    """One container engine.
+
+    `command` starts every call, `variables` join its environment. `answers` are the arguments of
+    a call that succeeds only if the engine works. `local` is what a local image's name begins
+    with. `read_only` makes a container's whole file system read-only.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    answers: tuple[str, ...]
+    build_flags: tuple[str, ...]
+    read_only: tuple[str, ...]
+    local: str = ""
+    variables: tuple[tuple[str, str], ...] = ()
+
+    def failure(self) -> str | None:
+        """Return why this engine cannot be used here, or None if it can."""
+        try:
+            done = self._start(*self.answers, timeout_s=_PROBE_LIMIT_S)
+        except FileNotFoundError:
+            return "not installed"
+        except subprocess.TimeoutExpired:
+            return f"installed, but did not answer within {_PROBE_LIMIT_S:.0f} s"
+        return None if done.returncode == 0 else f"installed, but broken: {_last_line(done)}"
+
+    def run(self, *arguments: str, timeout_s: float | None = None) -> str:
+        """Return what the engine prints for `arguments`. Raises `EngineFailed`."""
+        try:
+            done = self._start(*arguments, timeout_s=timeout_s)
+        except subprocess.TimeoutExpired:
+            said = f"no answer within {timeout_s:.0f} s"
+        else:
+            if done.returncode == 0:
+                return done.stdout.decode().strip()
+            said = _last_line(done)
+        raise EngineFailed(f"`{' '.join([*self.command, *arguments])}` failed: {said}")
+
+    def build(self, context: Path, *, cached: bool = True) -> str:
+        """Return the id of the image that `context` and its Containerfile make; it has no name.
+
+        An engine that is interrupted leaves a working container behind, so it runs apart from
+        the terminal's signals: after Ctrl-C it ends its work first, and no name was moved.
+        """
+        with tempfile.TemporaryDirectory() as answers:
+            written = Path(answers) / "image-id"
+            flags = [*self.build_flags, "--force-rm", "--iidfile", str(written)]
+            if not cached:
+                flags.append("--no-cache")
+            self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))
+            return _identity(written.read_text())
+
+    def find_image(self, reference: str) -> str | None:
+        """Return the id of the image that is here under `reference`, or None."""
+        done = self._start("image", "inspect", "--format", "{{.Id}}", reference)
+        return _identity(done.stdout.decode()) if done.returncode == 0 else None
+
+    def labels(self, image: str) -> dict[str, str]:
+        """Return the labels of an image. Raises `EngineFailed`."""
+        printed = self.run("image", "inspect", "--format", "{{json .Config.Labels}}", image)
+        labels: dict[str, str] | None = json.loads(printed)
+        return labels or {}
+
+    def size_bytes(self, image: str) -> int:
+        """Return how large an image is, unpacked. Raises `EngineFailed`."""
+        return int(self.run("image", "inspect", "--format", "{{.Size}}", image))
+
+    def export(self, image: str, tar: Path) -> None:
+        """Write the image's files into `tar`. Nothing of the image runs, nothing is left behind."""
+        container = f"stevedore-export-{uuid.uuid4()}"
+        try:
+            # `/nothing` is never executed: it stands in for the command that an image may lack.
+            self.run("create", "--name", container, image, "/nothing")
+            self.run("export", "--output", str(tar), container)
+        finally:
+            self._start("rm", "--force", container)
+
+    def _start(
+        self, *arguments: str, timeout_s: float | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
+        process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
+            [*self.command, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=self._environment(),
+            start_new_session=True,
+        )
+        with process:
+            try:
+                out, err = process.communicate(timeout=timeout_s)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            except BaseException:
+                process.communicate()
+                raise
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def _environment(self) -> Mapping[str, str]:
+        return {**os.environ, **dict(self.variables)}
+
+
+PODMAN = Engine(
+    name="podman",
+    command=("podman",),
+    answers=("info", "--format", "{{.Host.Arch}}"),
+    # A fixed time gives a fixed image id. Only docker's format keeps a HEALTHCHECK.
+    build_flags=("--timestamp", "0", "--format", "docker"),
+    # Without the second flag podman mounts writable directories at /tmp, /run and /var/tmp.
+    read_only=("--read-only", "--read-only-tmpfs=false"),
+    local="localhost/",
+)
+
+DOCKER = Engine(
+    name="docker",
+    command=("docker",),
+    answers=("version", "--format", "{{.Server.Version}}"),
+    build_flags=(),
+    read_only=("--read-only",),
+    # The classic builder is everywhere, and unpacks a tar into the same layer each time.
+    variables=(("DOCKER_BUILDKIT", "0"),),
+)
+
+# Colima installs docker's client and a context of its own beside the default one.
+COLIMA = replace(DOCKER, name="colima", command=("docker", "--context", "colima"))
+
+ENGINES = (PODMAN, DOCKER, COLIMA)
+
+
+def find_engine(
+    wanted: str = "", *, failure: Callable[[Engine], str | None] = Engine.failure
+) -> Engine | None:
+    """Return the engine called `wanted`, or the first that works. None only for `none`.
+
+    Raises `EngineAbsent` if it does not work, or if none does.
+    """
+    if wanted == "none":
+        return None
+    names = ", ".join(f"`{engine.name}`" for engine in ENGINES)
+    candidates = [engine for engine in ENGINES if wanted in ("", engine.name)]
+    if not candidates:
+        raise EngineAbsent(f"`ENGINE`: expected {names} or `none`, found {wanted!r}")
+    tried = []
+    for engine in candidates:
+        reason = failure(engine)
+        if reason is None:
+            return engine
+        tried.append(f"`{engine.name}` ({reason})")
+    message = (
+        f"no container engine works here: tried {', '.join(tried)}; install podman (on Debian "
+        "`apt-get install podman`), start docker, or set `ENGINE=none` to write the build "
+        "context only"
+    )
+    raise EngineAbsent(message)
+
+
+def _identity(printed: str) -> str:
+    """Return an image id in the one form that every engine takes: podman omits the prefix."""
+    return "sha256:" + printed.strip().removeprefix("sha256:")
+
+
+def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
+    lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
+    said = [line for line in lines if line and not line.startswith("DEPRECATED:")]
+    return said[-1] if said else f"exit code {done.returncode}, and no word why"

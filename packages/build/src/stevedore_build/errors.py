@@ -1,0 +1,97 @@
+"""What can go wrong between a manifest and an image.
+
+StevedoreError                (core's)
+└── BuildError
+    ├── WorkspaceInvalid      a package or a composition of this repository is not as it must be
+    ├── ResolutionFailed      no set of distributions fulfils all requirements
+    ├── LockStale             the lock does not say what the manifest and the packages say now
+    ├── LayerRefused          what was installed must not be served
+    ├── CheckFailed           tests were run, and failed
+    ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── EngineAbsent          no container engine works here
+    ├── EngineFailed          a container engine refused, or broke off
+    ├── BaseUnusable          no base image can be had, or it cannot carry the composition
+    └── ContainerfileRefused  a value that may not stand in a Containerfile
+"""
+
+from stevedore_core.errors import StevedoreError
+
+__all__ = [
+    "BaseUnusable",
+    "BuildError",
+    "CheckFailed",
+    "ContainerfileRefused",
+    "EngineAbsent",
+    "EngineFailed",
+    "LayerRefused",
+    "LockStale",
+    "ResolutionFailed",
+    "ToolFailed",
+    "WorkspaceInvalid",
+]
+
+
+class BuildError(StevedoreError):
+    """Something on the way from a manifest to an image went wrong."""
+
+    code = "build-error"
+
+
+class WorkspaceInvalid(BuildError):
+    """A package or a composition of this repository is not as it must be."""
+
+    code = "workspace-invalid"
+
+
+class ResolutionFailed(BuildError):
+    """No set of distributions fulfils all requirements."""
+
+    code = "resolution-failed"
+
+
+class LockStale(BuildError):
+    """The lock does not say what the manifest and the packages say now."""
+
+    code = "lock-stale"
+
+
+class LayerRefused(BuildError):
+    """What was installed must not be served."""
+
+    code = "layer-refused"
+
+
+class CheckFailed(BuildError):
+    """Tests were run, and failed."""
+
+    code = "check-failed"
+
+
+class ToolFailed(BuildError):
+    """A program that this one needs is missing, or failed."""
+
+    code = "tool-failed"
+
+
+class EngineAbsent(BuildError):
+    """No container engine works here."""
+
+    code = "engine-absent"
+
+
+class EngineFailed(BuildError):
+    """A container engine refused, or broke off."""
+
+    code = "engine-failed"
+
+
+class BaseUnusable(BuildError):
+    """No base image can be had, or it cannot carry the composition."""
+
+    code = "base-unusable"
+
+
+class ContainerfileRefused(BuildError):
+    """A value that may not stand in a Containerfile."""
+
+    code = "containerfile-refused"

@@ -1,0 +1,84 @@
+"""`Store`: where generated things lie, `.stevedore/` at the top of the repository.
+
+Everything in it can be deleted at any time and is made again when needed.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Store"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Store:
+    """The directory of generated things. What is in place in it is complete, never half-written."""
+
+    root: Path
+
+    @property
+    def wheels(self) -> Path:
+        """Our own wheels, each under its sha256."""
+        return self.root / "wheels"
+
+    @property
+    def layers(self) -> Path:
+        """What was installed, each layer under its digest."""
+        return self.root / "layers"
+
+    @property
+    def layouts(self) -> Path:
+        """Layouts made of layers, each under its digest."""
+        return self.root / "layouts"
+
+    @property
+    def locks(self) -> Path:
+        """Locks of what has no committed lock: models served alone, workspaces that moved on."""
+        return self.root / "locks"
+
+    @property
+    def pythons(self) -> Path:
+        """Empty virtual environments, one per interpreter."""
+        return self.root / "pythons"
+
+    @property
+    def tars(self) -> Path:
+        """Layers as tars, each under the digest of its content and its place."""
+        return self.root / "tars"
+
+    @property
+    def contexts(self) -> Path:
+        """What an engine builds an image from, each under the digest of its content."""
+        return self.root / "contexts"
+
+    @property
+    def bases(self) -> Path:
+        """Base images as tars, and what is known about those an engine has."""
+        return self.root / "bases"
+
+    @property
+    def passed(self) -> Path:
+        """What already passed, each check under its key."""
+        return self.root / "passed"
+
+    def write(self, path: Path, text: str) -> None:
+        """Put a text file in place in one step."""
+        with self.replacing(path) as draft:
+            draft.write_text(text, encoding="utf-8")
+
+    @contextmanager
+    def replacing(self, path: Path) -> Iterator[Path]:
+        """Give a place to write at, and move what was written to `path` if nothing was raised."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=".draft-", dir=path.parent))
+        try:
+            draft = scratch / path.name
+            yield draft
+            if draft.is_dir() and path.is_dir():
+                path.rename(scratch / "replaced")
+            draft.replace(path)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,53 @@
+"""Which directory of a layout holds what. Paths only: build writes them, the front reads them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["IMAGE_ROOT", "Layout"]
+
+IMAGE_ROOT = Path("/opt/stevedore")
+"""Where a layout stands inside an image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """One directory with everything a composition needs: on a laptop, under test, in an image."""
+
+    root: Path
+
+    @property
+    def composition(self) -> Path:
+        """The directory of the manifest and the lock."""
+        return self.root / "composition"
+
+    @property
+    def manifest(self) -> Path:
+        """What people asked for."""
+        return self.composition / "composition.toml"
+
+    @property
+    def lock(self) -> Path:
+        """What that resolved to."""
+        return self.composition / "lock.toml"
+
+    def own(self, name: str) -> Path:
+        """Return the directory of our own package `name`: `core` or `api`."""
+        return self.root / "own" / name
+
+    def environment(self, name: str) -> Path:
+        """Return the directory of the third-party distributions of one environment."""
+        return self.root / "environments" / name
+
+    def model(self, name: str) -> Path:
+        """Return the directory of one model package."""
+        return self.root / "models" / name
+
+    def front_path(self) -> tuple[Path, ...]:
+        """Return the front's import path. No model and no environment of a worker is on it."""
+        return (self.own("api"), self.own("core"), self.environment("front"))
+
+    def worker_path(self, environment: str, models: Iterable[str]) -> tuple[Path, ...]:
+        """Return the import path of a worker that loads `models` in `environment`."""
+        mine = tuple(self.model(name) for name in models)
+        return (*mine, self.own("core"), self.environment(environment))

@@ -1,0 +1,331 @@
+"""`Lock`: what a manifest resolved to. Build writes it; layouts, images and the front read it.
+
+On disk: `lock.toml` and one hash-pinned requirements file per environment, `lock/<name>.txt`.
+Neither says where anything was downloaded from.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from stevedore_core.errors import DocumentInvalid
+from stevedore_core.fields import (
+    DISTRIBUTION,
+    IMAGE_REFERENCE,
+    NAME,
+    PYTHON_MINOR,
+    SHA256,
+    VERSION,
+    Fields,
+    normalise,
+)
+from stevedore_core.manifest import DEFAULT_ENVIRONMENT, FRONT_ENVIRONMENT, Manifest
+
+__all__ = ["FORMAT", "Environment", "Lock", "LockedModel", "LockedWheel", "Pin", "parse_pins"]
+
+FORMAT: Final = 1
+"""The version of the format written here; another one is refused."""
+
+_HEADER = "# Written by `make lock`. Review it, never edit it."
+_PIN = re.compile(
+    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[A-Za-z0-9.!+_-]+)"
+    r"(?: ; (?P<marker>[^\\]+?))?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)"
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pin:
+    """One third-party distribution at one version, with the sha256 of every file it may be."""
+
+    name: str
+    version: str
+    marker: str | None
+    sha256s: tuple[str, ...]
+
+    def line(self) -> str:
+        """Return the pin as a requirements file has it."""
+        marker = f" ; {self.marker}" if self.marker else ""
+        hashes = "".join(f" \\\n    --hash=sha256:{sha256}" for sha256 in self.sha256s)
+        return f"{self.name}=={self.version}{marker}{hashes}\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """The third-party distributions that some models, or the front, share."""
+
+    name: str
+    inputs_sha256: str
+    """The digest of the requirements that were resolved; while it stays, so do the pins."""
+    pins: tuple[Pin, ...]
+
+    @property
+    def text(self) -> str:
+        """The requirements file."""
+        return f"{_HEADER}\n" + "".join(pin.line() for pin in self.pins)
+
+    @property
+    def sha256(self) -> str:
+        """The digest of the requirements file."""
+        return _sha256(self.text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedWheel:
+    """One of our own packages that the processes of a composition share."""
+
+    distribution: str
+    version: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedModel:
+    """One model package. `requires` names every third-party distribution it needs, core's too."""
+
+    name: str
+    version: str
+    environment: str
+    distribution: str
+    sha256: str
+    requires: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """Everything a composition consists of, with hashes."""
+
+    name: str
+    version: str
+    python: str
+    manifest_sha256: str
+    base: str | None
+    environments: tuple[Environment, ...]
+    wheels: tuple[LockedWheel, ...]
+    models: tuple[LockedModel, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of `lock.toml`."""
+        head: list[tuple[str, object]] = [
+            ("format", FORMAT),
+            ("name", self.name),
+            ("version", self.version),
+            ("python", self.python),
+            ("manifest_sha256", self.manifest_sha256),
+        ]
+        if self.base is not None:
+            head.append(("base", self.base))
+        tables = [_table(None, head)]
+        tables += [
+            _table(
+                "environments",
+                [("name", e.name), ("sha256", e.sha256), ("inputs_sha256", e.inputs_sha256)],
+            )
+            for e in self.environments
+        ]
+        tables += [
+            _table(
+                "wheels",
+                [("distribution", w.distribution), ("version", w.version), ("sha256", w.sha256)],
+            )
+            for w in self.wheels
+        ]
+        tables += [
+            _table(
+                "models",
+                [
+                    ("name", m.name),
+                    ("version", m.version),
+                    ("environment", m.environment),
+                    ("distribution", m.distribution),
+                    ("sha256", m.sha256),
+                    ("requires", m.requires),
+                ],
+            )
+            for m in self.models
+        ]
+        return f"{_HEADER}\n" + "\n".join(tables)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of `lock.toml`, which holds those of the requirements files."""
+        return _sha256(self.text)
+
+    def environment(self, name: str) -> Environment:
+        """Return one environment. `KeyError` where there is none of that name."""
+        return {environment.name: environment for environment in self.environments}[name]
+
+    def model(self, name: str) -> LockedModel:
+        """Return one model. `KeyError` where there is none of that name."""
+        return {model.name: model for model in self.models}[name]
+
+    def write(self, directory: Path) -> None:
+        """Write `lock.toml` and the requirements files into `directory`, and nothing stays over."""
+        requirements = directory / "lock"
+        requirements.mkdir(parents=True, exist_ok=True)
+        for environment in self.environments:
+            (requirements / f"{environment.name}.txt").write_text(environment.text, "utf-8")
+        known = {f"{environment.name}.txt" for environment in self.environments}
+        for file in requirements.glob("*.txt"):
+            if file.name not in known:
+                file.unlink()
+        (directory / "lock.toml").write_text(self.text, "utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> "Lock":
+        """Read the lock in `directory`. Raises `DocumentInvalid` if it is absent or was edited."""
+        file = directory / "lock.toml"
+        fields = Fields(table=_document(file), file=str(file))
+        found = fields.integer("format", low=FORMAT, high=FORMAT)
+        if fields.problems or found != FORMAT:
+            fields.fail()
+        lock = cls(
+            name=fields.text("name", NAME),
+            version=fields.text("version", VERSION),
+            python=fields.text("python", PYTHON_MINOR),
+            manifest_sha256=fields.text("manifest_sha256", SHA256),
+            base=fields.text("base", IMAGE_REFERENCE) if fields.has("base") else None,
+            environments=tuple(
+                _environment(entry, directory) for entry in fields.each("environments")
+            ),
+            wheels=tuple(_wheel(entry) for entry in fields.each("wheels")),
+            models=tuple(_model(entry) for entry in fields.each("models")),
+        )
+        fields.finish()
+        _check_references(lock, fields)
+        return lock
+
+    def restrict(self, name: str) -> "Lock":
+        """Return the lock of model `name` alone: its package, core, and what these two require.
+
+        Equal for every composition that holds the model with the same pins, whatever else is in
+        it. It has no front: it is for loading the model, not for serving it.
+        """
+        model = self.model(name)
+        environment = self.environment(model.environment)
+        needed = frozenset(model.requires)
+        pins = tuple(pin for pin in environment.pins if pin.name in needed)
+        alone = Manifest.of_model(name, version=model.version, python=self.python)
+        return Lock(
+            name=name,
+            version=model.version,
+            python=self.python,
+            manifest_sha256=alone.sha256,
+            base=None,
+            environments=(
+                Environment(
+                    name=DEFAULT_ENVIRONMENT,
+                    inputs_sha256=_sha256("\n".join(model.requires)),
+                    pins=pins,
+                ),
+            ),
+            wheels=tuple(w for w in self.wheels if w.distribution == "ml-py-stevedore-core"),
+            models=(replace(model, environment=DEFAULT_ENVIRONMENT),),
+        )
+
+
+def _document(file: Path) -> dict[str, object]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DocumentInvalid(f"{file}: not there; `make lock` writes it") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DocumentInvalid(f"{file}: cannot be read: {error}; `make lock` writes it") from error
+
+
+def _environment(fields: Fields, directory: Path) -> Environment:
+    name = fields.text("name", NAME)
+    sha256 = fields.text("sha256", SHA256)
+    inputs_sha256 = fields.text("inputs_sha256", SHA256)
+    fields.close()
+    pins: tuple[Pin, ...] = ()
+    if name:
+        file = directory / "lock" / f"{name}.txt"
+        text = file.read_text(encoding="utf-8") if file.is_file() else None
+        if text is None:
+            fields.note("name", f"`lock/{name}.txt` is not there; `make lock` writes it")
+        elif _sha256(text) != sha256:
+            fields.note("sha256", f"`lock/{name}.txt` was edited; run `make lock`")
+        else:
+            pins = parse_pins(text, file=str(file))
+    return Environment(name=name, inputs_sha256=inputs_sha256, pins=pins)
+
+
+def _wheel(fields: Fields) -> LockedWheel:
+    wheel = LockedWheel(
+        distribution=fields.text("distribution", DISTRIBUTION),
+        version=fields.text("version", VERSION),
+        sha256=fields.text("sha256", SHA256),
+    )
+    fields.close()
+    return wheel
+
+
+def _model(fields: Fields) -> LockedModel:
+    model = LockedModel(
+        name=fields.text("name", NAME),
+        version=fields.text("version", VERSION),
+        environment=fields.text("environment", NAME),
+        distribution=fields.text("distribution", DISTRIBUTION),
+        sha256=fields.text("sha256", SHA256),
+        requires=fields.texts("requires", DISTRIBUTION),
+    )
+    fields.close()
+    return model
+
+
+def _check_references(lock: Lock, fields: Fields) -> None:
+    """Refuse a lock whose parts do not name each other; only an edit can bring that about."""
+    environments = {environment.name: environment for environment in lock.environments}
+    for position, model in enumerate(lock.models, start=1):
+        key = f"models[{position}]"
+        if model.environment not in environments or model.environment == FRONT_ENVIRONMENT:
+            fields.note(f"{key}.environment", f"no environment `{model.environment}` is locked")
+            continue
+        pinned = {pin.name for pin in environments[model.environment].pins}
+        for absent in sorted(set(model.requires) - pinned):
+            fields.note(f"{key}.requires", f"`{absent}` is not in `lock/{model.environment}.txt`")
+    fields.finish()
+
+
+def parse_pins(text: str, *, file: str) -> tuple[Pin, ...]:
+    """Read the pins of a requirements file in which every line has a version and hashes."""
+    pins = []
+    for line in text.replace("\\\n", "").splitlines():
+        stripped = " ".join(line.split())
+        if not stripped or stripped.startswith("#"):
+            continue
+        match = _PIN.fullmatch(stripped)
+        if match is None:
+            raise DocumentInvalid(
+                f"{file}: expected a pin such as `numpy==2.2.6 --hash=sha256:…`, "
+                f"found `{stripped[:60]}`"
+            )
+        pins.append(
+            Pin(
+                name=normalise(match["name"]),
+                version=match["version"],
+                marker=match["marker"],
+                sha256s=tuple(sorted(re.findall(r"sha256:([0-9a-f]{64})", match["hashes"]))),
+            )
+        )
+    return tuple(pins)
+
+
+def _table(name: str | None, entries: Iterable[tuple[str, object]]) -> str:
+    """Write one TOML table. Every string in a lock passed a grammar without quotes or escapes."""
+    lines = [f"[[{name}]]"] if name else []
+    for key, value in entries:
+        if isinstance(value, tuple):
+            lines += [f"{key} = [", *(f'    "{item}",' for item in value), "]"]
+        else:
+            lines.append(f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"')
+    return "\n".join(lines) + "\n"
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
