@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-import skops.io  # type: ignore[import-untyped]  # skops ships no types
+import skops.io
 from numpy.typing import NDArray
 
 from stevedore_core.model_package import ModelPackage

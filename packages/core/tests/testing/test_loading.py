@@ -186,3 +186,9 @@ def test_another_copy_is_no_answer(tmp_path: Path) -> None:
     assert loading.main("fake", str(tmp_path / "elsewhere")) == (
         "`stevedore_model_fake` was not imported from the changed copy"
     )
+
+
+def test_refusal_is_called_by_its_name(fake: FakePackage) -> None:
+    """An outcome is the name of the error that loading raised."""
+    (fake.directory / "weights" / "model.txt").write_text("3.0")
+    assert loading.main("fake", str(fake.site)) == "WeightsMismatch"
