@@ -42,7 +42,6 @@ def load():
     return Doubler.from_package(package, package.weights("model.txt").read_text())
 """
 
-
 NUMBER = '{"type": "number", "minimum": 0, "maximum": 9}'
 ARRAY = '"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array", "minItems": 1'
 PAIR = f'{{"type": "array", "prefixItems": [{NUMBER}, {NUMBER}], "minItems": 2}}'
