@@ -52,7 +52,7 @@ def install_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[I
         distribution = distribution or package
         (site / package).mkdir(exist_ok=True)
         (site / package / "__init__.py").write_text(source.replace("NAME", repr(name)))
-        info = site / f"{distribution}-1.0.0.dist-info"
+        info = site / f"{distribution.replace('-', '_')}-1.0.0.dist-info"
         info.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0.0\n"
         (info / "METADATA").write_text(metadata)
