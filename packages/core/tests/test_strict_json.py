@@ -6,6 +6,7 @@ import random
 import struct
 import sys
 import tracemalloc
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -290,6 +291,9 @@ def test_nan_and_infinity_are_refused_anywhere(number: object) -> None:
     [
         ({"a": [1, "é", True, None, 1.5]}, '{"a":[1,"é",true,null,1.5]}'),
         ((1, 2), "[1,2]"),
+        (OrderedDict(b=1, a=2), '{"b":1,"a":2}'),
+        (Counter("aab"), '{"a":2,"b":1}'),
+        (defaultdict(list, a=[2**70]), '{"a":[1180591620717411303424]}'),
         ("null", '"null"'),
         (np.array([1, 2]), "[1,2]"),
         (np.array([[1.5], [2.5]]), "[[1.5],[2.5]]"),

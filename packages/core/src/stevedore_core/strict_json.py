@@ -36,10 +36,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _ORJSON_INTEGERS = range(-(2**63), 2**64)
 
 _ENCODE_OPTIONS = (
-    orjson.OPT_SERIALIZE_NUMPY
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 )
 
 
@@ -105,9 +102,9 @@ def _inside(value: object) -> object:
 
 def _spell_large_integers(value: object) -> object:
     """Replace integers beyond 64 bits, which orjson refuses, by their digits."""
-    if type(value) is list or type(value) is tuple:
+    if isinstance(value, list | tuple):
         return [_spell_large_integers(item) for item in value]
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {key: _spell_large_integers(item) for key, item in value.items()}
     if type(value) is int and value not in _ORJSON_INTEGERS:
         try:
