@@ -86,13 +86,15 @@ def test_nesting_is_allowed_up_to_the_limit(opening: str, inside: str, closing: 
 )
 def test_brackets_in_strings_are_not_nesting(text: str) -> None:
     """Only containers nest; brackets and escaped quotes in strings and keys do not."""
-    value: Json = [text, {text: text}, [[text]]]
-    assert decode(json.dumps(value).encode()) == value
+    values: list[Json] = [text, [text, {text: text}, [[text]]]]
+    for value in values:
+        assert decode(json.dumps(value).encode()) == value
 
 
-def test_wide_is_not_deep() -> None:
-    """Ten thousand containers side by side are one level."""
-    value: Json = [[] for _ in range(10_000)]
+@pytest.mark.parametrize("container", [[], {}, {"a": []}])
+def test_wide_is_not_deep(container: Json) -> None:
+    """Ten thousand containers side by side do not nest."""
+    value: Json = [container] * 10_000
     assert decode(json.dumps(value).encode()) == value
 
 
