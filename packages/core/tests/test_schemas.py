@@ -16,7 +16,7 @@ DRAFT_2020 = "https://json-schema.org/draft/2020-12/schema"
 UNUSABLE = "`m: schema` is not a usable JSON Schema: "
 CANARY = "canary-5c1"
 
-LINEAR_LIMIT_S = 0.1
+LINEAR_LIMIT_S = 0.5
 
 
 def violations(schema: Json, payload: Json) -> list[tuple[str, str]]:
