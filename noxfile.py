@@ -3,7 +3,6 @@
 Everything is discovered: a new package, model or composition is tested without an edit here.
 """
 
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def test_model(session: nox.Session, model: str) -> None:
     if model not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, "test-model", model, *options)
+    stevedore(session, "test-model", model, options)
 
 
 @nox.session(python=PYTHON)
@@ -87,7 +86,7 @@ def test_composition(session: nox.Session, composition: str) -> None:
     if composition not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, "test-composition", composition, *options)
+    stevedore(session, "test-composition", composition, options)
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:
@@ -127,11 +126,10 @@ def install_own(session: nox.Session) -> None:
     session.install("--no-deps", "--no-build-isolation", *own)
 
 
-def stevedore(session: nox.Session, command: str, *arguments: str) -> None:
-    """Run `ml-stevedore`, with the session's Python for the tests and the tools' own for itself."""
+def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
+    """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
     if not (TOOLS / "ml-stevedore").exists():
-        subprocess.run(["make", "tools"], cwd=ROOT, check=True)
+        session.run("make", "tools", external=True)
     python = str(Path(session.bin) / "python")
-    session.run(
-        str(TOOLS / "ml-stevedore"), command, "--python", python, *arguments, external=True
-    )
+    program = str(TOOLS / "ml-stevedore")
+    session.run(program, command, name, "--python", python, "--", *options, external=True)

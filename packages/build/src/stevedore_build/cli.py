@@ -5,9 +5,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stevedore_build.checks import check_composition, check_model
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest, refuse_stale, wheels_of
-from stevedore_build.serving import composition_now, model_alone, serve
+from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid, StevedoreError
 from stevedore_core.lock import Lock
@@ -17,8 +18,10 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    """Run one command. Returns the exit code. What stands after `--` is for pytest."""
+    mine, options = _split(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = _parser().parse_args(mine)
+    parsed.options = options
     try:
         workspace = Workspace.around(Path.cwd())
         parsed.command(workspace, parsed)
@@ -28,6 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,6 +63,15 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="the composition")
     command.add_argument("--model", help="restrict the lock to one model")
     command.set_defaults(command=_layout)
+
+    for check, kind, tested in (
+        (check_model, "model", "test one model alone; what follows `--` goes to pytest"),
+        (check_composition, "composition", "test a composition over HTTP; likewise"),
+    ):
+        command = commands.add_parser(f"test-{kind}", help=tested)
+        command.add_argument("name", help=f"the {kind}")
+        command.add_argument("--python", type=Path, required=True, help="where the tests run")
+        command.set_defaults(command=_check_with, check=check)
     return parser
 
 
@@ -72,7 +89,12 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _fresh(workspace, parsed.name)
+    fresh(parsed.name, workspace=workspace)
+
+
+def _check_with(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    python = parsed.python.absolute()
+    parsed.check(parsed.name, workspace=workspace, python=python, options=parsed.options)
 
 
 def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -84,20 +106,12 @@ def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    manifest, lock = _fresh(workspace, parsed.name)
+    manifest, lock = fresh(parsed.name, workspace=workspace)
     if parsed.model is not None:
         version = lock.model(parsed.model).version
         lock = lock.restrict(parsed.model)
         manifest = Manifest.of_model(parsed.model, version=version, python=lock.python)
     _say(str(make_layout(manifest, lock, store=workspace.store).root))
-
-
-def _fresh(workspace: Workspace, name: str) -> tuple[Manifest, Lock]:
-    directory = workspace.composition(name)
-    manifest = Manifest.parse(directory / "composition.toml")
-    lock = Lock.read(directory)
-    refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
-    return manifest, lock
 
 
 def _say(text: str) -> None:

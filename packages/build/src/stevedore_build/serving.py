@@ -11,7 +11,7 @@ from typing import NoReturn
 from stevedore_build.console import notice
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import differences, lock_manifest, wheels_of
+from stevedore_build.locking import differences, lock_manifest, refuse_stale, wheels_of
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
@@ -19,7 +19,7 @@ from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["Served", "composition_now", "model_alone", "serve", "serving_command"]
+__all__ = ["Served", "composition_now", "fresh", "model_alone", "serve", "serving_command"]
 
 _PYTHON = "3.11"
 """The minor version on which a model without a composition is served."""
@@ -51,6 +51,15 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
         f"`make lock NAME={name}` locks it"
     )
     return _locked_aside(manifest, workspace, previous=lock)
+
+
+def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
+    """Return a composition as it is locked. Raises `LockStale` if the workspace moved on."""
+    directory = workspace.composition(name)
+    manifest = Manifest.parse(directory / "composition.toml")
+    lock = Lock.read(directory)
+    refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
+    return manifest, lock
 
 
 def model_alone(name: str, *, workspace: Workspace) -> Served:
