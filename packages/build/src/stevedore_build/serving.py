@@ -47,7 +47,7 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
     if not found:
         return Served(manifest=manifest, lock=lock)
     notice(
-        f"`{name}` is served as the workspace has it, not as it is locked: {'; '.join(found)}; "
+        f"`{name}` is used as the workspace has it, not as it is locked: {'; '.join(found)}; "
         f"`make lock NAME={name}` locks it"
     )
     return _locked_aside(manifest, workspace, previous=lock)
