@@ -185,3 +185,13 @@ def test_pin_without_hash() -> None:
     assert str(caught.value) == (
         "default.txt: expected a pin such as `numpy==2.2.6 --hash=sha256:…`, found `numpy>=2`"
     )
+
+
+def test_nameless_environment(tmp_path: Path) -> None:
+    """An environment without a name is refused before any file is looked for."""
+    LOCK.write(tmp_path)
+    edit(tmp_path / "lock.toml", 'name = "default"\n', 'name = "../x"\n')
+    assert refusal(tmp_path) == (
+        f"{tmp_path / 'lock.toml'}: `environments[1].name`: expected a name of lower-case letters, "
+        "digits and single `-` or `_`, at most 63 characters, found `../x`"
+    )

@@ -76,7 +76,7 @@ def test_not_toml() -> None:
 
 def test_no_models() -> None:
     """A composition without models serves nothing and is a mistake."""
-    head = TEXT.split("[models]")[0]
+    head = TEXT.split("[models]", maxsplit=1)[0]
     assert refusal(head + "[models]\n") == (
         'composition.toml: `models`: names no model; write one as `iris = "1.0.0"`'
     )
@@ -108,12 +108,16 @@ base = "python:3.11 AS x"
         "  `models.iris`: expected one exact version such as `1.0.0`, found `>=1.0`",
         "  `models.big_one`: the same name as `big-one`: `-` and `_` count as one",
         f"  `models.Odd`: expected {name}",
-        "  `models.front.environment`: `front` is the HTTP process's own environment; "
-        "choose another",
+        (
+            "  `models.front.environment`: `front` is the HTTP process's own environment; "
+            "choose another"
+        ),
         "  `models.front.workers`: expected a whole number from 1 to 64, found `0`",
         "  `models.front.size`: unknown key; known: `environment`, `version`, `workers`",
         "  `serve.readiness`: expected `all` or `any`, found `most`",
-        "  `image.base`: expected an image reference such as `python:3.11-slim-bookworm`, "
-        "found `python:3.11 AS x`",
+        (
+            "  `image.base`: expected an image reference such as `python:3.11-slim-bookworm`, "
+            "found `python:3.11 AS x`"
+        ),
         "  `verison`: unknown key; did you mean `version`?",
     ]
