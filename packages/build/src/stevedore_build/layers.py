@@ -3,16 +3,34 @@
 `layouts` puts them together for this machine, `images` makes one tar of each.
 """
 
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Final
 
+from stevedore_build.bytecode import compile_bytecode
+from stevedore_build.console import step
+from stevedore_build.installed import refuse_clashes, set_modes, tidy
+from stevedore_build.interpreters import Interpreter, find_interpreter
+from stevedore_build.markers import on_platform
 from stevedore_build.platforms import Platform
+from stevedore_build.processes import run, uv_program
+from stevedore_build.shared_libraries import needed_libraries, refuse_missing
 from stevedore_build.store import Store
-from stevedore_core.lock import Lock
+from stevedore_build.wheels import stored_wheel
+from stevedore_build.workspace import OWN_PREFIX
+from stevedore_core.layout import IMAGE_ROOT
+from stevedore_core.lock import Environment, Lock, Pin
 from stevedore_core.manifest import Manifest
 
 __all__ = ["Layer", "layers_of"]
+
+_FORMAT: Final = "layer 1"
+"""Changes when the same inputs would give other files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,11 +51,109 @@ def layers_of(
     *,
     store: Store,
     platform: Platform,
-    libraries: AbstractSet[str],
+    libraries: AbstractSet[str] | None,
 ) -> tuple[Layer, ...]:
     """Make the layers of a lock, in order from what changes least to what changes most.
 
-    `libraries` are the shared libraries that the machine or the base image provides. Raises
-    `LayerRefused` for what must not be served.
+    `libraries` are the shared libraries that the machine or the base image provides, `None` if
+    that is not known. Layers that exist already are not made again. Raises `LayerRefused` for what
+    must not be served.
     """
-    raise NotImplementedError
+    maker = _Maker(
+        store=store,
+        platform=platform,
+        interpreter=find_interpreter(lock.python, store=store),
+        libraries=libraries,
+    )
+    return (
+        *(maker.environment(environment) for environment in lock.environments),
+        maker.own({w.distribution: stored_wheel(w, store=store) for w in lock.wheels}),
+        *(maker.model(model.name, stored_wheel(model, store=store)) for model in lock.models),
+        maker.composition(manifest, lock),
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Maker:
+    """Makes layers for one platform."""
+
+    store: Store
+    platform: Platform
+    interpreter: Interpreter
+    libraries: AbstractSet[str] | None
+
+    def environment(self, environment: Environment) -> Layer:
+        """Install the third-party distributions of one environment."""
+        name = f"environments/{environment.name}"
+        pins = on_platform(environment.pins, self.platform, self.interpreter.version)
+        layer = self._layer(
+            name,
+            [self.platform.name, *(pin.line() for pin in pins)],
+            lambda place: self._install(name, pins, place),
+        )
+        if self.libraries is not None:
+            refuse_missing(name, self._needed(layer), self.libraries)
+        return layer
+
+    def own(self, wheels: Mapping[str, Path]) -> Layer:
+        """Unpack core and api, each into a directory of its own."""
+
+        def fill(place: Path) -> None:
+            for distribution, wheel in wheels.items():
+                _unpack(wheel, place / distribution.removeprefix(OWN_PREFIX))
+
+        return self._layer("own", [wheel.parent.name for wheel in wheels.values()], fill)
+
+    def model(self, name: str, wheel: Path) -> Layer:
+        """Unpack one model package."""
+        return self._layer(
+            f"models/{name}", [wheel.parent.name], lambda place: _unpack(wheel, place)
+        )
+
+    def composition(self, manifest: Manifest, lock: Lock) -> Layer:
+        """Write the manifest and the lock."""
+
+        def fill(place: Path) -> None:
+            lock.write(place)
+            (place / "composition.toml").write_text(manifest.text, encoding="utf-8")
+
+        return self._layer("composition", [manifest.sha256, lock.digest], fill)
+
+    def _layer(self, name: str, inputs: list[str], fill: Callable[[Path], None]) -> Layer:
+        target = PurePosixPath(IMAGE_ROOT) / name
+        key = json.dumps([_FORMAT, self.interpreter.version, str(target), *inputs])
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        directory = self.store.layers / digest
+        if not directory.is_dir():
+            with self.store.replacing(directory) as draft:
+                draft.mkdir()
+                fill(draft)
+                compile_bytecode(draft, target=target, interpreter=self.interpreter)
+                set_modes(draft)
+        return Layer(name=name, digest=digest, directory=directory, target=target)
+
+    def _install(self, name: str, pins: tuple[Pin, ...], place: Path) -> None:
+        listed = place.parent / "requirements.txt"
+        listed.write_text("".join(pin.line() for pin in pins), encoding="utf-8")
+        command = [uv_program(), "pip", "install", "--quiet", "--target", str(place), "--no-deps"]
+        command += ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
+        command += ["--python-platform", self.platform.wheels]
+        command += ["--python", str(self.interpreter.program), "--requirements", str(listed)]
+        with step(f"Installing `{name}` for {self.platform.name}, {len(pins)} distributions"):
+            run(command, cwd=place.parent)
+            tidy(place)
+            refuse_clashes(name, place)
+
+    def _needed(self, layer: Layer) -> Mapping[str, str]:
+        """Read which shared libraries a layer needs; found once, kept beside it."""
+        file = layer.directory.with_suffix(".needed.json")
+        if not file.is_file():
+            self.store.write(file, json.dumps(needed_libraries(layer.directory), indent=1))
+        needed: Mapping[str, str] = json.loads(file.read_text(encoding="utf-8"))
+        return needed
+
+
+def _unpack(wheel: Path, place: Path) -> None:
+    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(place)

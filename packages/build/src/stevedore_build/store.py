@@ -3,7 +3,6 @@
 Everything in it can be deleted at any time and is made again when needed.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -80,6 +79,6 @@ class Store:
             yield draft
             if draft.is_dir() and path.is_dir():
                 path.rename(scratch / "replaced")
-            os.replace(draft, path)
+            draft.replace(path)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)

@@ -8,10 +8,13 @@ import struct
 from enum import IntEnum
 from typing import NamedTuple
 
-__all__ = ["HEADER_BYTES", "Frame", "Kind", "pack", "unpack_header"]
+__all__ = ["HEADER_BYTES", "MAX_BODY_BYTES", "Frame", "Header", "Kind", "pack", "unpack_header"]
 
 _HEADER = struct.Struct("!IIBH")
 HEADER_BYTES = _HEADER.size
+
+MAX_BODY_BYTES = 64 << 20
+"""The longest body of a frame: no side keeps more than this in memory for the other."""
 
 
 class Kind(IntEnum):

@@ -11,12 +11,20 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 
 from stevedore_core import calls
 from stevedore_core.discovery import load_model
-from stevedore_core.errors import PackageError, PayloadInvalid, StevedoreError
-from stevedore_core.frames import HEADER_BYTES, Frame, Kind, pack, unpack_header
+from stevedore_core.errors import OutputNotJson, PackageError, PayloadInvalid, StevedoreError
+from stevedore_core.frames import (
+    HEADER_BYTES,
+    MAX_BODY_BYTES,
+    Frame,
+    Kind,
+    pack,
+    unpack_header,
+)
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
 from stevedore_core.strict_json import encode
@@ -36,8 +44,8 @@ def main(arguments: Sequence[str]) -> None:
     _die_with_parent()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a model prints belongs to the log
     descriptor, *models = arguments
-    with socket.socket(fileno=int(descriptor)) as connection:
-        serve(connection, models)
+    with socket.socket(fileno=int(descriptor)) as connection, suppress(ConnectionError):
+        serve(connection, models)  # ConnectionError: the front is gone, as at the end of a stream
 
 
 def serve(connection: socket.socket, models: Sequence[str]) -> None:
@@ -79,6 +87,8 @@ def _reply(predictor: Predictor | None, frame: Frame) -> Frame:
         if predictor is None:
             raise PackageError("the model is not loaded")
         kind, body = Kind.ANSWER, _answer(predictor, frame)
+        if len(body) > MAX_BODY_BYTES:
+            raise OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
     except StevedoreError as error:
         if error.__cause__ is not None:
             _log.exception("model `%s`", predictor.name if predictor else frame.model)

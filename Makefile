@@ -1,0 +1,68 @@
+# The front door: `make` alone prints what there is. The work is done in packages/build and noxfile.py.
+
+NAME ?= bundle
+MODEL ?=
+HOST ?= 127.0.0.1
+PORT ?= 8000
+PYTHON ?= python3
+UPGRADE ?=
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+STEVEDORE := .venv/bin/ml-stevedore
+NOX := .venv/bin/nox
+UV_PIP = .venv/bin/uv pip install --quiet --python .venv/bin/python
+COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --no-header $(if $(UPGRADE),--upgrade) $(foreach own,core api build,--no-emit-package ml-py-stevedore-$(own))
+
+.PHONY: help
+help: ## Print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) UPGRADE=$(UPGRADE)"
+
+.PHONY: serve
+serve: tools ## Serve composition NAME, or one model with MODEL=iris, on 127.0.0.1:PORT
+	@exec $(STEVEDORE) serve $(if $(MODEL),--model "$(MODEL)","$(NAME)") --host "$(HOST)" --port "$(PORT)"
+
+.PHONY: test
+test: tools ## Run all tests: packages, every model alone, compositions, images
+	@$(NOX) -s test_package test_model test_composition test_image docs
+
+.PHONY: lint
+lint: tools ## Check style and types
+	@$(NOX) -s lint types
+
+.PHONY: lock
+lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
+	@$(STEVEDORE) lock "$(NAME)" $(if $(UPGRADE),--upgrade)
+
+.PHONY: compose
+compose: tools ## Test composition NAME, each model alone and all together, and build its tested image
+	@$(STEVEDORE) check "$(NAME)"
+	@$(NOX) -s test_model test_composition -- --composition="$(NAME)"
+
+.PHONY: lock-tools
+lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest
+	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
+	@for name in tools test packages lint; do \
+		$(COMPILE) -c requirements/uv.txt "requirements/$$name.in" -o "requirements/$$name.txt"; done
+
+.PHONY: clean
+clean: ## Remove everything generated, the tools too
+	@rm -rf .stevedore .nox .venv .mypy_cache .ruff_cache .pytest_cache
+
+.PHONY: tools
+tools: .venv/.made ## Install the tools into .venv, hash-checked; the other targets do so themselves
+
+.venv/.made: requirements/uv.txt requirements/tools.txt packages/core/pyproject.toml packages/build/pyproject.toml
+	@command -v git >/dev/null || { echo "Install git (Debian: apt-get install git) and run this again." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+		|| { echo "Install Python 3.11 or newer with venv (Debian: apt-get install python3 python3-venv) and run this again." >&2; exit 1; }
+	@echo "Installing the tools into .venv …" >&2
+	@$(PYTHON) -m venv --clear .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@$(UV_PIP) --require-hashes -r requirements/tools.txt
+	@$(UV_PIP) --no-deps --no-build-isolation -e packages/core -e packages/build
+	@touch $@

@@ -1,0 +1,95 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "ml-py-stevedore-core",
+#     "numpy==2.4.6",
+#     "scikit-learn==1.9.1",
+#     "scipy==1.17.1",
+#     "skops==0.16.0",
+# ]
+#
+# [tool.uv.sources]
+# ml-py-stevedore-core = { path = "../../packages/core" }
+# ///
+"""Trains `iris` and writes its weights and examples into the package.
+
+People run it: `uv run models/iris/train.py`. On one machine two runs leave the same weights.
+"""
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from zipfile import ZipFile, ZipInfo
+
+import skops.io  # type: ignore[import-untyped]  # skops ships no types
+from sklearn.datasets import load_iris  # type: ignore[import-untyped]  # nor does scikit-learn
+from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # the same
+from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]  # the same
+
+from stevedore_core.weights import record_weights
+
+PACKAGE = Path(__file__).parent / "src" / "stevedore_model_iris"
+HELD_OUT = 45
+SEED = 0
+
+
+def train(package: Path) -> None:
+    """Fit on all but the held-out flowers and write `weights/` and `examples/` of `package`."""
+    data = load_iris()
+    species = data.target_names[data.target]
+    seen, unseen, seen_species, unseen_species = train_test_split(
+        data.data, species, test_size=HELD_OUT, stratify=species, random_state=SEED
+    )
+    model = LogisticRegression(max_iter=1000).fit(seen, seen_species)
+    (package / "weights" / "model.skops").write_bytes(_canonical(skops.io.dumps(model)))
+    record_weights(package / "weights", ["model.skops"], created=datetime.now(UTC))
+
+    labelled = [
+        {"instance": flower, "label": label}
+        for flower, label in zip(unseen.tolist(), unseen_species.tolist(), strict=True)
+    ]
+    _write_rows(package / "examples" / "score.json", labelled)
+    _write_rows(package / "examples" / "predict.json", [row["instance"] for row in labelled[:5]])
+    print(f"accuracy on {HELD_OUT} held-out flowers: {model.score(unseen, unseen_species):.4f}")
+
+
+def _canonical(archive: bytes) -> bytes:
+    """Return a skops archive without what differs from run to run.
+
+    skops names arrays and marks values by their addresses in memory, and zip records the time.
+    Here they get numbers in the order in which they appear, and the earliest time that zip knows.
+    """
+    numbers: dict[int, int] = {}
+    canonical = io.BytesIO()
+    with ZipFile(io.BytesIO(archive)) as source, ZipFile(canonical, "w") as target:
+        schema = _renumbered(json.loads(source.read("schema.json")), numbers)
+        target.writestr(ZipInfo("schema.json"), json.dumps(schema, indent=2))
+        for address, number in numbers.items():
+            if f"{address}.npy" in source.namelist():
+                target.writestr(ZipInfo(f"{number}.npy"), source.read(f"{address}.npy"))
+    return canonical.getvalue()
+
+
+def _renumbered(node: object, numbers: dict[int, int]) -> object:
+    if isinstance(node, list):
+        return [_renumbered(item, numbers) for item in node]
+    if not isinstance(node, dict):
+        return node
+    renumbered = {key: _renumbered(value, numbers) for key, value in node.items()}
+    if "__id__" in node:
+        number = numbers.setdefault(node["__id__"], len(numbers) + 1)
+        renumbered["__id__"] = number
+        if "file" in node:
+            renumbered["file"] = f"{number}.npy"
+    return renumbered
+
+
+def _write_rows(path: Path, rows: Sequence[object]) -> None:
+    path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", "utf-8")
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]) if len(sys.argv) > 1 else PACKAGE)

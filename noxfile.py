@@ -1,0 +1,135 @@
+"""What is tested, linted and typed. `make tools` installs nox; logic is in `ml-stevedore`.
+
+Everything is discovered: a new package, model or composition is tested without an edit here.
+"""
+
+import tomllib
+from pathlib import Path
+
+import nox
+
+ROOT = Path(__file__).parent
+TOOLS = ROOT / ".venv" / "bin"
+PYTHON = "3.11"
+
+nox.options.default_venv_backend = "uv"
+nox.options.error_on_missing_interpreters = True
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "types", "test_package", "test_model", "test_composition"]
+nox.needs_version = ">=2024.4.15"
+
+
+def found(pattern: str) -> list[str]:
+    """Return the names of the directories that hold such a file. Finding none is an error."""
+    names = sorted(path.parent.name for path in ROOT.glob(pattern))
+    if not names:
+        raise SystemExit(f"nothing matches `{pattern}`: there must be at least one")
+    return names
+
+
+PACKAGES = found("packages/*/pyproject.toml")
+MODELS = found("models/*/pyproject.toml")
+COMPOSITIONS = found("compositions/*/composition.toml")
+
+
+def each(names: list[str]) -> list[object]:
+    """Return one parameter per name, so that a session is called `test_model(iris)`."""
+    return [nox.param(name, id=name) for name in names]
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style with ruff."""
+    install(session, "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session(python=PYTHON)
+def types(session: nox.Session) -> None:
+    """Check types with mypy, strictly."""
+    install(session, "packages")
+    install_own(session)
+    for directory in sorted((*ROOT.glob("packages/*"), *ROOT.glob("models/*"))):
+        session.run("mypy", str(directory.relative_to(ROOT)))
+    session.run("mypy", "noxfile.py")
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("package", each(PACKAGES))
+def test_package(session: nox.Session, package: str) -> None:
+    """Test core, api or build."""
+    names, options = asked(session, PACKAGES)
+    if package not in names:
+        session.skip("not asked for")
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", f"packages/{package}/tests", *options)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("model", each(MODELS))
+def test_model(session: nox.Session, model: str) -> None:
+    """Test one model alone, with the locked distributions that it needs and no others."""
+    names, options = asked(session, MODELS)
+    if model not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    stevedore(session, "test-model", model, options)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("composition", each(COMPOSITIONS))
+def test_composition(session: nox.Session, composition: str) -> None:
+    """Serve the layout of a composition's lock and test it over HTTP."""
+    names, options = asked(session, COMPOSITIONS)
+    if composition not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    stevedore(session, "test-composition", composition, options)
+
+
+def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:
+    """Return the names asked for after `--`, all if none, and what to hand on to pytest.
+
+    `--composition=NAME` asks for that composition and its models.
+    """
+    arguments = list(session.posargs)
+    names = []
+    while arguments and (not arguments[0].startswith("-") or "--composition=" in arguments[0]):
+        names.append(arguments.pop(0))
+    for composition in [name for name in names if name.startswith("--composition=")]:
+        names.remove(composition)
+        names += members(composition.removeprefix("--composition="), known)
+    if unknown := sorted(set(names) - set(known)):
+        session.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    return names or known, arguments
+
+
+def members(composition: str, known: list[str]) -> list[str]:
+    """Return which of the known names are a composition or one of its models."""
+    manifest = ROOT / "compositions" / composition / "composition.toml"
+    if not manifest.is_file():
+        raise SystemExit(f"there is no composition `{composition}`; there are {COMPOSITIONS}")
+    models = tomllib.loads(manifest.read_text(encoding="utf-8")).get("models", {})
+    return [composition] if known is COMPOSITIONS else [name for name in models if name in known]
+
+
+def install(session: nox.Session, name: str) -> None:
+    """Install a locked set of tools, hashes checked."""
+    session.install("--require-hashes", "-r", f"requirements/{name}.txt")
+
+
+def install_own(session: nox.Session) -> None:
+    """Install the packages of this repository as they are in the workspace."""
+    own = [argument for package in PACKAGES for argument in ("-e", f"packages/{package}")]
+    session.install("--no-deps", "--no-build-isolation", *own)
+
+
+def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
+    """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
+    if not (TOOLS / "ml-stevedore").exists():
+        session.run("make", "tools", external=True)
+    python = str(Path(session.bin) / "python")
+    program = str(TOOLS / "ml-stevedore")
+    session.run(program, command, name, "--python", python, "--", *options, external=True)

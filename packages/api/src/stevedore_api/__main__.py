@@ -1,0 +1,95 @@
+"""`python -m stevedore_api`: serve the layout that `STEVEDORE_LAYOUT` names."""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import uvicorn
+
+from stevedore_api.assemble import assemble
+from stevedore_api.http_limits import limited_protocol
+from stevedore_api.logs import configure_logging
+from stevedore_api.settings import PREFIX, Settings
+from stevedore_core.errors import StevedoreError
+
+_log = logging.getLogger(__name__)
+
+_CANNOT_START = 2
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Serve until a signal ends it; return the exit status."""
+    try:
+        settings = Settings.read({**os.environ, **_flags(arguments)})
+        app = assemble(settings)
+        listener = _listen(settings)
+    except StevedoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return _CANNOT_START
+    configure_logging()
+    config = uvicorn.Config(
+        app,
+        http=limited_protocol(settings),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=settings.keep_alive_s,
+        timeout_graceful_shutdown=settings.drain_s,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # uvicorn raises it again after a clean stop
+    host, port = listener.getsockname()[:2]
+    _log.info("serving on http://%s:%d", host, port)
+    _Server(config, on_signal=app.drain).run(sockets=[listener])
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, which tells of the signal before it stops."""
+
+    def __init__(self, config: uvicorn.Config, *, on_signal: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_signal = on_signal
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._on_signal()
+        super().handle_exit(sig, frame)
+
+
+def _flags(arguments: Sequence[str]) -> dict[str, str]:
+    """Return flags as the variables they stand for: `--port 80` is `STEVEDORE_PORT=80`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m stevedore_api",
+        description="Serve a composition. Every flag is also a variable STEVEDORE_<FLAG>.",
+    )
+    for name, field in Settings.model_fields.items():
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, help=f"{field.description} ({field.default})", metavar="VALUE")
+    given = vars(parser.parse_args(arguments))
+    return {f"{PREFIX}{name.upper()}": value for name, value in given.items() if value is not None}
+
+
+def _listen(settings: Settings) -> socket.socket:
+    """Bind before any model loads, so that a taken port is told at once."""
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=socket.AF_INET6 if ":" in settings.host else socket.AF_INET,
+            backlog=2_048,
+        )
+    except OSError as error:
+        raise StevedoreError(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror}; "
+            "stop what holds the port, or choose another with `STEVEDORE_PORT`"
+        ) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,118 @@
+"""`assemble`: an application from a layout. The only place where the parts are chosen."""
+
+from pathlib import Path
+
+from stevedore_api.app import App
+from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.group import Admission, WorkerGroup
+from stevedore_api.health import Health
+from stevedore_api.hot_path import HotPath
+from stevedore_api.settings import Settings
+from stevedore_api.worker_process import WorkerCommand
+from stevedore_core.layout import Layout
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+from stevedore_core.strict_json import Json
+
+__all__ = ["assemble"]
+
+
+def assemble(settings: Settings) -> App:
+    """Read the layout that the settings name and put together what serves it.
+
+    Raises:
+        DocumentInvalid: The layout's manifest or lock cannot be understood.
+    """
+    layout = Layout(root=Path(settings.layout))
+    lock = Lock.read(layout.composition)
+    manifest = Manifest.parse(layout.manifest)
+    catalogue = Catalogue()
+    groups = _groups(layout, lock, manifest, settings, catalogue)
+    health = Health(catalogue, settings, manifest.readiness)
+    catalogue.on_loaded(health.watch)
+    return App(
+        catalogue=catalogue,
+        groups=groups,
+        health=health,
+        hot_path=HotPath(catalogue, settings),
+        composition=_composition(lock),
+        is_loopback=settings.is_loopback,
+    )
+
+
+def _groups(
+    layout: Layout, lock: Lock, manifest: Manifest, settings: Settings, catalogue: Catalogue
+) -> tuple[WorkerGroup, ...]:
+    """Make a group for each environment, and one for each model that asks for its own workers."""
+    admission = Admission(settings.max_queued, settings.max_queued_bytes)
+    groups = []
+    for environment, workers, models in _shares(lock, manifest):
+        command = WorkerCommand(
+            import_path=layout.worker_path(environment, models),
+            models=models,
+            threads=settings.threads,
+        )
+        groups.append(
+            WorkerGroup(
+                command,
+                workers=workers,
+                settings=settings,
+                admission=admission,
+                on_loaded=catalogue.note_loaded,
+            )
+        )
+    places = {name: (group, n) for group in groups for n, name in enumerate(group.models)}
+    for model in lock.models:
+        group, number = places[model.name]
+        catalogue.add(
+            ServedModel(
+                name=model.name,
+                version=model.version,
+                environment=model.environment,
+                group=group,
+                number=number,
+            )
+        )
+    return tuple(groups)
+
+
+def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[str]]]:
+    """Return environment, number of workers and models of each group."""
+    workers = {pin.name: pin.workers for pin in manifest.models}
+    shared: dict[str, list[str]] = {}
+    own = []
+    for model in lock.models:
+        if (count := workers[model.name]) is None:
+            shared.setdefault(model.environment, []).append(model.name)
+        else:
+            own.append((model.environment, count, [model.name]))
+    return [(environment, 1, models) for environment, models in shared.items()] + own
+
+
+def _composition(lock: Lock) -> dict[str, Json]:
+    """Return what `/composition` shows."""
+    return {
+        "name": lock.name,
+        "version": lock.version,
+        "python": lock.python,
+        "lock_sha256": lock.digest,
+        "base": lock.base,
+        "models": [
+            {
+                "name": model.name,
+                "version": model.version,
+                "environment": model.environment,
+                "distribution": model.distribution,
+                "sha256": model.sha256,
+            }
+            for model in lock.models
+        ],
+        "wheels": [
+            {"distribution": w.distribution, "version": w.version, "sha256": w.sha256}
+            for w in lock.wheels
+        ],
+        "environments": [
+            {"name": environment.name, "sha256": environment.sha256}
+            for environment in lock.environments
+        ],
+    }

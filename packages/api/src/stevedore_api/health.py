@@ -1,0 +1,173 @@
+"""Readiness and scores: taken in the background, one model at a time, and only read by routes.
+
+A model is ready while it is loaded and its last self-test passed; after a failure it must pass
+twice in a row. The self-test is the packaged examples run by a worker; see
+`stevedore_core.self_test`.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import orjson
+
+from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.settings import Settings
+from stevedore_core.errors import ScorePending, StevedoreError
+from stevedore_core.frames import Frame, Kind
+from stevedore_core.manifest import Readiness
+from stevedore_core.strict_json import Json
+
+__all__ = ["Health"]
+
+_log = logging.getLogger(__name__)
+
+_PASSED = "passed"
+_PENDING = "self-test-pending"
+_PASSES_AFTER_FAILURE = 2
+
+
+@dataclass(slots=True)
+class _State:
+    """What is known of one model's health."""
+
+    reason: str = _PENDING
+    is_passing: bool = False
+    passes_needed: int = 1
+    scores: list[Json] | None = None
+    scored_at: float = 0.0
+    score_failure: str | None = None
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+
+class Health:
+    """The health of every model in the catalogue."""
+
+    def __init__(self, catalogue: Catalogue, settings: Settings, readiness: Readiness) -> None:
+        self._catalogue = catalogue
+        self._settings = settings
+        self._readiness = readiness
+        self._states = {model.name: _State() for model in catalogue}
+        self._started_at = time.monotonic()
+        self.is_draining = False
+
+    def watch(self, name: str) -> None:
+        """Begin to test and score a model that was just loaded, unless that goes on already."""
+        state = self._states[name]
+        if state.tasks:
+            return
+        model = self._catalogue[name]
+        loop = asyncio.get_running_loop()
+        state.tasks.add(loop.create_task(self._keep_testing(model, state)))
+        state.tasks.add(loop.create_task(self._keep_scoring(model, state)))
+
+    def stop(self) -> None:
+        """End all tests."""
+        for state in self._states.values():
+            for task in state.tasks:
+                task.cancel()
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since this process began to serve."""
+        return time.monotonic() - self._started_at
+
+    def reason(self, name: str) -> str:
+        """Return a stable code: `passed`, or why the model is not ready."""
+        model = self._catalogue[name]
+        if self.is_draining:
+            return "draining"
+        if not model.group.is_loaded(name):
+            return model.group.load_failure(name) or "loading"
+        state = self._states[name]
+        return _PASSED if state.is_passing else state.reason
+
+    def is_ready(self, name: str) -> bool:
+        """Tell whether a model is loaded and passes its self-test."""
+        return self.reason(name) == _PASSED
+
+    @property
+    def is_all_ready(self) -> bool:
+        """Tell whether this process is ready, as the manifest's `[serve] readiness` counts it."""
+        ready = (self.is_ready(model.name) for model in self._catalogue)
+        return any(ready) if self._readiness == "any" else all(ready)
+
+    def report(self) -> dict[str, Json]:
+        """Return for each model whether it is ready, and the reason."""
+        reasons = {model.name: self.reason(model.name) for model in self._catalogue}
+        return {
+            name: {"ready": reason == _PASSED, "reason": reason} for name, reason in reasons.items()
+        }
+
+    def scores(self, name: str) -> dict[str, Json]:
+        """Return the latest scores on the packaged examples. Raises `ScorePending` before."""
+        model, state = self._catalogue[name], self._states[name]
+        if state.scores is None:
+            failed = (
+                f"; the last try ended in `{state.score_failure}`" if state.score_failure else ""
+            )
+            raise ScorePending(f"model `{name}` was not scored yet{failed}")
+        examples = model.said("score_example")
+        return {
+            "scores": state.scores,
+            "n": len(examples) if isinstance(examples, list) else 1,
+            "age_s": round(time.monotonic() - state.scored_at, 3),
+        }
+
+    async def _keep_testing(self, model: ServedModel, state: _State) -> None:
+        while True:
+            reason = await self._self_test(model)
+            self._note(model, state, reason)
+            await asyncio.sleep(self._settings.self_test_interval_s)
+
+    async def _self_test(self, model: ServedModel) -> str:
+        try:
+            answer = await model.group.submit_first(
+                Kind.SELF_TEST, model.number, limit_s=self._settings.self_test_limit_s
+            )
+        except StevedoreError as error:
+            return f"self-test-{error.code}"
+        body = _body(answer)
+        return str(body["reason"] if answer.kind == Kind.ANSWER else body["code"])
+
+    def _note(self, model: ServedModel, state: _State, reason: str) -> None:
+        """Count a verdict in: one failure makes a model not ready, two passes bring it back."""
+        was_passing = state.is_passing
+        state.reason = reason
+        if reason == _PASSED:
+            state.passes_needed = max(0, state.passes_needed - 1)
+        else:
+            state.passes_needed = _PASSES_AFTER_FAILURE
+        state.is_passing = state.passes_needed == 0
+        if reason == _PASSED and not state.is_passing:
+            state.reason = "self-test-recovering"
+        if was_passing != state.is_passing:
+            _log.info("model `%s`: ready=%s (%s)", model.name, state.is_passing, reason)
+
+    async def _keep_scoring(self, model: ServedModel, state: _State) -> None:
+        while True:
+            await self._score(model, state)
+            succeeded = state.score_failure is None
+            settings = self._settings
+            await asyncio.sleep(settings.score_interval_s if succeeded else settings.score_limit_s)
+
+    async def _score(self, model: ServedModel, state: _State) -> None:
+        try:
+            answer = await model.group.submit_first(
+                Kind.SCORE_EXAMPLES, model.number, limit_s=self._settings.score_limit_s
+            )
+        except StevedoreError as error:
+            state.score_failure = error.code
+            return
+        if answer.kind == Kind.ANSWER:
+            state.scores, state.scored_at = orjson.loads(answer.body), time.monotonic()
+            state.score_failure = None
+        else:
+            state.score_failure = str(_body(answer)["code"])
+
+
+def _body(answer: Frame) -> Mapping[str, Json]:
+    body: Mapping[str, Json] = orjson.loads(answer.body)
+    return body

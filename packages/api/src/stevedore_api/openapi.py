@@ -1,0 +1,223 @@
+"""The OpenAPI document: FastAPI's routes, and each model's paths with its own JSON Schema.
+
+A model's schema is copied into the components and its references are rewritten. A schema that names
+itself or its parts (`$id`, `$anchor`, `$dynamicRef`, …) or follows another draft cannot be moved
+that way; then the document links to it where the author's file is served.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_core.strict_json import Json
+
+__all__ = ["document"]
+
+_DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
+_UNMOVABLE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
+_SUBSCHEMAS_BY_NAME = frozenset(
+    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
+)
+_LISTS_OF_SUBSCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
+_SUBSCHEMA = frozenset(
+    {
+        "additionalProperties",
+        "contains",
+        "contentSchema",
+        "else",
+        "if",
+        "items",
+        "not",
+        "propertyNames",
+        "then",
+        "unevaluatedItems",
+        "unevaluatedProperties",
+    }
+)
+
+_PROBLEMS = {
+    400: "The body is not strict JSON",
+    404: "No such model",
+    413: "The body is too large",
+    415: "The body must be JSON",
+    422: "The payload does not fit the schema",
+    429: "Too much waits already",
+    500: "The model failed",
+    502: "The worker died",
+    503: "Not ready",
+    504: "No answer in time",
+}
+
+
+class _UnmovableError(Exception):
+    """The schema works only where it stands."""
+
+
+def document(
+    general: dict[str, Any], catalogue: Catalogue, *, title: str, version: str
+) -> dict[str, Any]:
+    """Add the models' paths to the general document that FastAPI made of its own routes.
+
+    Args:
+        general: FastAPI's document; its paths with `{name}` become one path for each model.
+        catalogue: The models; those that are loaded bring their schemas.
+        title: The title of the document.
+        version: Its version.
+    """
+    components: dict[str, Any] = {"Problem": _PROBLEM_SCHEMA}
+    paths: dict[str, Any] = {}
+    for model in catalogue:
+        paths |= _model_paths(model, components)
+        paths |= _reading_paths(general["paths"], model)
+    paths["/predict"] = {"post": _envelope_operation(catalogue, "predict")}
+    paths["/score"] = {"post": _envelope_operation(catalogue, "score")}
+    for path, item in general["paths"].items():
+        if "{name}" not in path:
+            paths[path] = paths.get(path, {}) | item
+    tags = [{"name": m.name, "description": f"Model {m.name} {m.version}"} for m in catalogue]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": title, "version": version},
+        "tags": [*tags, *({"name": name} for name in ("health", "catalogue", "all models"))],
+        "paths": paths,
+        "components": {"schemas": components},
+    }
+
+
+def _model_paths(model: ServedModel, components: dict[str, Any]) -> dict[str, Any]:
+    paths = {}
+    for verb, summary in (("predict", "Predict"), ("score", "Score labelled examples")):
+        schema: dict[str, Any] = {}
+        examples: dict[str, Any] = {}
+        if model.loaded is not None:
+            key = f"{model.name}.{verb}"
+            components[key] = _movable(model, verb, prefix=f"#/components/schemas/{key}")
+            schema = {"$ref": f"#/components/schemas/{key}"}
+            examples = {"packaged": {"value": model.said(f"{verb}_example")}}
+        content = {"schema": schema, "examples": examples}
+        paths[f"/models/{model.name}/{verb}"] = {
+            "post": {
+                "tags": [model.name],
+                "summary": summary,
+                "operationId": f"{verb}_{model.name}",
+                "requestBody": {"required": True, "content": {"application/json": content}},
+                "responses": _responses(f"The {verb} answer"),
+            }
+        }
+    return paths
+
+
+def _reading_paths(general: Mapping[str, Any], model: ServedModel) -> dict[str, Any]:
+    """Write FastAPI's paths with `{name}` out for one model, score's `get` beside its `post`."""
+    paths: dict[str, Any] = {}
+    for path, item in general.items():
+        if "{name}" in path:
+            concrete = path.replace("{name}", model.name)
+            paths[concrete] = {
+                method: operation
+                | {
+                    "tags": [model.name],
+                    "operationId": f"{operation['operationId']}_{model.name}",
+                    "parameters": [
+                        p for p in operation.get("parameters", ()) if p["name"] != "name"
+                    ],
+                }
+                for method, operation in item.items()
+                if method != "post"
+            }
+    return paths
+
+
+def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
+    examples = {
+        model.name: {"value": {"predictor": model.name, "payload": model.said(f"{verb}_example")}}
+        for model in catalogue
+        if model.loaded is not None
+    }
+    schema = {
+        "type": "object",
+        "required": ["predictor", "payload"],
+        "properties": {"predictor": {"enum": catalogue.names}, "payload": {}},
+    }
+    return {
+        "tags": ["all models"],
+        "summary": f"{verb.capitalize()} with the model that the envelope names",
+        "operationId": f"{verb}_envelope",
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": schema, "examples": examples}},
+        },
+        "responses": _responses(f"The {verb} answer"),
+    }
+
+
+def _responses(description: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        "200": {"description": description, "content": {"application/json": {"schema": {}}}},
+        **{str(s): {"description": text, "content": content} for s, text in _PROBLEMS.items()},
+    }
+
+
+def _movable(model: ServedModel, verb: str, *, prefix: str) -> Json:
+    """Return the author's schema as it reads under `prefix`, or a link to it."""
+    schema = model.said(f"{verb}_schema")
+    try:
+        return _rewritten(schema, prefix)
+    except _UnmovableError:
+        url = f"/models/{model.name}/{verb}_schema"
+        return {
+            "description": f"The schema cannot be shown in place: see `{url}`.",
+            "externalDocs": {"url": url},
+        }
+
+
+def _rewritten(schema: Json, prefix: str) -> Json:
+    if not isinstance(schema, dict):
+        return schema
+    if not _UNMOVABLE.isdisjoint(schema):
+        raise _UnmovableError
+    if schema.get("$schema", _DRAFT_2020_12) != _DRAFT_2020_12:
+        raise _UnmovableError
+    return {
+        key: _rewritten_value(key, value, lambda subschema: _rewritten(subschema, prefix), prefix)
+        for key, value in schema.items()
+        if key != "$schema"
+    }
+
+
+def _rewritten_value(key: str, value: Json, rewrite: Callable[[Json], Json], prefix: str) -> Json:
+    if key == "$ref" and isinstance(value, str):
+        if value != "#" and not value.startswith("#/"):
+            raise _UnmovableError
+        return prefix + value.removeprefix("#")
+    if key in _SUBSCHEMA:
+        return rewrite(value)
+    if key in _SUBSCHEMAS_BY_NAME and isinstance(value, dict):
+        return {name: rewrite(subschema) for name, subschema in value.items()}
+    if key in _LISTS_OF_SUBSCHEMAS and isinstance(value, list):
+        return [rewrite(subschema) for subschema in value]
+    return value
+
+
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A problem as RFC 9457 defines it.",
+    "required": ["type", "title", "status", "detail", "request_id"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "request_id": {"type": "string"},
+        "violations": {
+            "type": "array",
+            "maxItems": 10,
+            "items": {
+                "type": "object",
+                "required": ["pointer", "message"],
+                "properties": {"pointer": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+    },
+}

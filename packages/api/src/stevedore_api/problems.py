@@ -1,0 +1,81 @@
+"""The one table from errors to HTTP status codes, and the problem (RFC 9457) that a caller sees.
+
+A problem has a stable type, a sentence and, for an invalid payload, JSON Pointers. It never shows a
+traceback, a path of this machine or what was sent; the log has the rest under the same request id.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import orjson
+
+from stevedore_core import errors
+from stevedore_core.errors import StevedoreError
+from stevedore_core.strict_json import Json
+
+__all__ = ["MEDIA_TYPE", "STATUS", "TITLES", "problem", "problem_of", "status_of"]
+
+MEDIA_TYPE = "application/problem+json"
+
+_TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
+    (errors.BodyNotJson, 400, "The body is not strict JSON"),
+    (errors.EnvelopeInvalid, 422, "The body is not an envelope"),
+    (errors.PayloadInvalid, 422, "The payload does not fit the schema"),
+    (errors.ModelUnknown, 404, "No such model"),
+    (errors.ParameterMissing, 422, "A parameter is missing"),
+    (errors.ContentTypeRefused, 415, "The body must be JSON"),
+    (errors.BodyTooLarge, 413, "The body is too large"),
+    (errors.BodyTooSlow, 408, "The body arrived too slowly"),
+    (errors.HostRefused, 403, "The host is not served here"),
+    (errors.ModelNotReady, 503, "Not ready"),
+    (errors.ScorePending, 503, "Not scored yet"),
+    (errors.QueueFull, 429, "Too much waits already"),
+    (errors.DeadlinePassed, 504, "No answer in time"),
+    (errors.WorkerDied, 502, "The worker died"),
+    (errors.Draining, 503, "Stopping"),
+    (errors.PredictorFailed, 500, "The model failed"),
+    (errors.OutputNotJson, 500, "The model's output is not JSON"),
+)
+
+STATUS: Mapping[str, int] = {error.code: status for error, status, _ in _TABLE}
+TITLES: Mapping[str, str] = {error.code: title for error, _, title in _TABLE}
+
+_INTERNAL = "internal-error"
+
+
+def status_of(code: str) -> int:
+    """Return the status for an error's code; an unknown one is our own fault."""
+    return STATUS.get(code, 500)
+
+
+def problem(
+    code: str,
+    detail: str,
+    *,
+    request_id: str,
+    status: int | None = None,
+    violations: Sequence[Json] | None = None,
+) -> bytes:
+    """Return the body of a problem."""
+    body: dict[str, object] = {
+        "type": f"urn:ml-py-stevedore:problem:{code}",
+        "title": TITLES.get(code, "Something went wrong here"),
+        "status": status or status_of(code),
+        "detail": detail,
+        "request_id": request_id,
+    }
+    if violations is not None:
+        body["violations"] = violations
+    return orjson.dumps(body)
+
+
+def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
+    """Return status and body for whatever was raised; what is not ours is told in fixed words."""
+    if not isinstance(error, StevedoreError):
+        detail = "the request could not be answered; the log has the reason"
+        return 500, problem(_INTERNAL, detail, request_id=request_id)
+    violations: list[Json] | None = None
+    if isinstance(error, errors.PayloadInvalid):
+        violations = [asdict(violation) for violation in error.violations]
+    body = problem(error.code, str(error), request_id=request_id, violations=violations)
+    return status_of(error.code), body

@@ -1,0 +1,134 @@
+"""One worker as the front sees it: started, spoken to in frames, killed, reaped.
+
+`group` is the only caller. A worker and its children are a process group of their own, so that
+killing it leaves nothing behind.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from stevedore_core.frames import HEADER_BYTES, MAX_BODY_BYTES, Frame, pack, unpack_header
+
+__all__ = ["WorkerCommand", "WorkerProcess"]
+
+_log = logging.getLogger(__name__)
+
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME")
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCommand:
+    """What starts a worker: its import path, its models, and how many threads it may use."""
+
+    import_path: Sequence[Path]
+    models: Sequence[str]
+    threads: int
+
+    def environ(self, outer: Mapping[str, str]) -> dict[str, str]:
+        """Return the worker's variables: a few of the front's, and its own."""
+        passed_on = {name: outer[name] for name in _PASSED_ON if name in outer}
+        threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
+        return {
+            **passed_on,
+            **threads,
+            "PYTHONPATH": os.pathsep.join(map(str, self.import_path)),
+            "PYTHONSAFEPATH": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONUTF8": "1",
+        }
+
+
+class WorkerProcess(asyncio.Protocol):
+    """A running worker. Tells its owner of every frame, and once of its end."""
+
+    def __init__(
+        self, on_frame: Callable[[Frame], None], on_end: Callable[["WorkerProcess"], None]
+    ) -> None:
+        self._on_frame = on_frame
+        self._on_end = on_end
+        self._received = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self, command: WorkerCommand, outer: Mapping[str, str]) -> None:
+        """Start the process and listen to it."""
+        ours, theirs = socket.socketpair()
+        arguments = [str(theirs.fileno()), *command.models]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; forking takes a ms
+                # -S: no site-packages; the import path is what the command says.
+                [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
+                env=command.environ(outer),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                process_group=0,
+            )
+        ours.setblocking(False)  # noqa: FBT003  # takes it by position only
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+
+    @property
+    def pid(self) -> int | None:
+        """The process id, once started."""
+        return self._process.pid if self._process else None
+
+    def send(self, frame: Frame) -> None:
+        """Send a frame; to a worker that just died it is lost, and `on_end` follows."""
+        if self._transport is not None:
+            self._transport.write(pack(frame))
+
+    def kill(self) -> None:
+        """End the worker and its children at once; `on_end` follows."""
+        if self._process is not None and self._process.returncode is None:
+            try:
+                os.killpg(self._process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                _log.debug("worker %d was gone already", self._process.pid)
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait(self) -> int:
+        """Return the exit status once the process is reaped."""
+        if self._process is None:
+            return 0
+        return await asyncio.get_running_loop().run_in_executor(None, self._process.wait)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport (called by asyncio)."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's has no common class
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on every frame that is complete (called by asyncio)."""
+        self._received += data
+        while len(self._received) >= HEADER_BYTES:
+            header = unpack_header(bytes(self._received[:HEADER_BYTES]))
+            if header.body_bytes > MAX_BODY_BYTES:
+                _log.error("worker %s sent a frame of %d bytes", self.pid, header.body_bytes)
+                self.kill()
+                return
+            end = HEADER_BYTES + header.body_bytes
+            if len(self._received) < end:
+                return
+            body = bytes(self._received[HEADER_BYTES:end])
+            del self._received[:end]
+            self._on_frame(Frame(header.call, header.kind, header.model, body))
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
+        """Make sure the process is gone, and tell the owner (called by asyncio)."""
+        self.kill()
+        self._on_end(self)

@@ -1,0 +1,199 @@
+"""A real layout with small models, and a real server on it: what the fixtures hand out."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+
+import stevedore_api
+import stevedore_core
+from stevedore_core.layout import Layout
+from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
+from stevedore_core.manifest import Manifest
+
+START_LIMIT_S = 30.0
+
+Json = object
+
+
+@dataclass(kw_only=True)
+class Model:
+    """The source of a model package, and the options of its pin."""
+
+    source: str
+    environment: str = "default"
+    workers: int | None = None
+
+
+@dataclass
+class Server:
+    """A running front."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    log: Path
+    client: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.client = httpx.Client(base_url=self.url, timeout=30)
+
+    def get(self, path: str) -> httpx.Response:
+        """Send a GET."""
+        return self.client.get(path)
+
+    def post(self, path: str, payload: Json) -> httpx.Response:
+        """Send a POST with a JSON body."""
+        return self.client.post(path, json=payload)
+
+    def wait_until(self, path: str, status: int = 200, limit_s: float = START_LIMIT_S) -> float:
+        """Wait until GET `path` answers with `status`; return the seconds it took."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < limit_s:
+            if self.get(path).status_code == status:
+                return time.monotonic() - begun
+            time.sleep(0.02)
+        raise AssertionError(f"{path} was not {status} within {limit_s} s:\n{self.log.read_text()}")
+
+    def stop(self) -> int:
+        """Send SIGTERM and return the exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+MakeLayout = Callable[..., Path]
+Serve = Callable[..., Server]
+
+OBEDIENT = """
+import os, signal, sys, time
+from stevedore_core.predictor import Predictor
+
+ANY = {"type": "object", "required": ["do"], "properties": {"value": {}, "do": {"type": "string"}}}
+
+
+class Obedient(Predictor):
+    def convert_prediction_input(self, payload):
+        return payload
+
+    def run_predict(self, X):
+        value = X.get("value")
+        match X["do"]:
+            case "echo":
+                return value
+            case "sleep":
+                time.sleep(value)
+                return value
+            case "raise":
+                raise {"SystemExit": SystemExit, "KeyError": KeyError}.get(value, ValueError)("secret")
+            case "nan":
+                return float("nan")
+            case "object":
+                return object()
+            case "signal":
+                os.kill(os.getpid(), value)
+                time.sleep(5)
+            case "print":
+                print("printed by the model" * value)
+                return value
+            case "pid":
+                return os.getpid()
+            case "environ":
+                return dict(os.environ)
+            case "path":
+                return sys.path
+
+    def convert_score_input(self, payload):
+        return payload, payload
+
+    def run_scores(self, X, y):
+        return {"accuracy": 0.5, "loss": {"value": 2, "direction": "lower"}}
+
+
+def load():
+    return Obedient(None, NAME, {"do": "echo", "value": [1]}, ANY, [1, 2], {"type": "array"}, "1.0.0")
+"""
+"""A model whose payload says how it shall behave."""
+
+
+def obedient(name: str) -> str:
+    """Return the source of an obedient model of that name."""
+    return OBEDIENT.replace("NAME", repr(name))
+
+
+def url_of(log: Path, process: subprocess.Popen[bytes]) -> str:
+    begun = time.monotonic()
+    while time.monotonic() - begun < START_LIMIT_S and process.poll() is None:
+        for line in log.read_text().splitlines():
+            if line.startswith("{") and "serving on" in (message := json.loads(line)["message"]):
+                return str(message).rsplit(" ", 1)[1]
+        time.sleep(0.02)
+    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+
+
+def link(link: Path, target: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(target, target_is_directory=True)
+
+
+def link_own_packages(layout: Layout) -> None:
+    for name, package in (("core", stevedore_core), ("api", stevedore_api)):
+        link(layout.own(name), Path(str(package.__file__)).parent.parent)
+
+
+def write_model(directory: Path, name: str, source: str) -> None:
+    package = f"stevedore_model_{name}"
+    (directory / package).mkdir(parents=True)
+    (directory / package / "__init__.py").write_text(source)
+    info = directory / f"{package}-1.0.0.dist-info"
+    info.mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: stevedore-model-{name}\nVersion: 1.0.0\n"
+    (info / "METADATA").write_text(metadata)
+    entry = f"[ml_py_stevedore.models]\n{name} = {package}:load\n"
+    (info / "entry_points.txt").write_text(entry)
+
+
+def manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
+    lines = ['name = "sample"', 'version = "1.0.0"', 'python = "3.11"', "", "[models]"]
+    for name, model in models.items():
+        workers = "" if model.workers is None else f", workers = {model.workers}"
+        pin = f'version = "1.0.0", environment = "{model.environment}"{workers}'
+        lines.append(f"{name} = {{ {pin} }}")
+    lines += ["", "[serve]", f'readiness = "{readiness}"', ""]
+    return Manifest.from_text("\n".join(lines), file="composition.toml")
+
+
+def lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
+    names = ["front", *dict.fromkeys(model.environment for model in models.values())]
+    return Lock(
+        name=manifest.name,
+        version=manifest.version,
+        python=manifest.python,
+        manifest_sha256=manifest.sha256,
+        base=None,
+        environments=tuple(
+            Environment(name=name, inputs_sha256="0" * 64, pins=()) for name in names
+        ),
+        wheels=tuple(
+            LockedWheel(distribution=f"ml-py-stevedore-{name}", version="0.1.0", sha256="1" * 64)
+            for name in ("core", "api")
+        ),
+        models=tuple(
+            LockedModel(
+                name=name,
+                version="1.0.0",
+                environment=model.environment,
+                distribution=f"stevedore-model-{name}",
+                sha256="2" * 64,
+                requires=(),
+            )
+            for name, model in models.items()
+        ),
+    )

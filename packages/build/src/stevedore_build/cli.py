@@ -1,0 +1,118 @@
+"""`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from stevedore_build.checks import check_composition, check_model
+from stevedore_build.layouts import make_layout
+from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.serving import composition_now, fresh, model_alone, serve
+from stevedore_build.workspace import Workspace
+from stevedore_core.errors import DocumentInvalid, StevedoreError
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code. What stands after `--` is for pytest."""
+    mine, options = _split(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = _parser().parse_args(mine)
+    parsed.options = options
+    try:
+        workspace = Workspace.around(Path.cwd())
+        parsed.command(workspace, parsed)
+    except StevedoreError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="ml-stevedore", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+
+    command = commands.add_parser("lock", help="resolve a composition and write its lock")
+    command.add_argument("name", help="the composition")
+    command.add_argument("--upgrade", action="store_true", help="take the newest of everything")
+    command.set_defaults(command=_lock)
+
+    command = commands.add_parser("check", help="fail if a composition's lock is not fresh")
+    command.add_argument("name", help="the composition")
+    command.set_defaults(command=_check)
+
+    command = commands.add_parser("serve", help="serve a composition or a model on this machine")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", nargs="?", help="the composition")
+    what.add_argument("--model", help="serve one model package, without a manifest")
+    command.add_argument("--host", default="127.0.0.1")
+    command.add_argument("--port", type=int, default=8000)
+    command.set_defaults(command=_serve)
+
+    command = commands.add_parser("layout", help="make a composition's layout, print where it is")
+    command.add_argument("name", help="the composition")
+    command.add_argument("--model", help="restrict the lock to one model")
+    command.set_defaults(command=_layout)
+
+    for check, kind, tested in (
+        (check_model, "model", "test one model alone; what follows `--` goes to pytest"),
+        (check_composition, "composition", "test a composition over HTTP; likewise"),
+    ):
+        command = commands.add_parser(f"test-{kind}", help=tested)
+        command.add_argument("name", help=f"the {kind}")
+        command.add_argument("--python", type=Path, required=True, help="where the tests run")
+        command.set_defaults(command=_check_with, check=check)
+    return parser
+
+
+def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    directory = workspace.composition(parsed.name)
+    manifest = Manifest.parse(directory / "composition.toml")
+    try:
+        previous = Lock.read(directory)
+    except DocumentInvalid:
+        previous = None
+    wheels = wheels_of(manifest, workspace=workspace)
+    lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
+    lock.write(directory)
+    _say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
+
+
+def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    fresh(parsed.name, workspace=workspace)
+
+
+def _check_with(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    python = parsed.python.absolute()
+    parsed.check(parsed.name, workspace=workspace, python=python, options=parsed.options)
+
+
+def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    if parsed.model is None:
+        served = composition_now(parsed.name, workspace=workspace)
+    else:
+        served = model_alone(parsed.model, workspace=workspace)
+    serve(served, workspace=workspace, host=parsed.host, port=parsed.port)
+
+
+def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    manifest, lock = fresh(parsed.name, workspace=workspace)
+    if parsed.model is not None:
+        version = lock.model(parsed.model).version
+        lock = lock.restrict(parsed.model)
+        manifest = Manifest.of_model(parsed.model, version=version, python=lock.python)
+    _say(str(make_layout(manifest, lock, store=workspace.store).root))
+
+
+def _say(text: str) -> None:
+    print(text)  # noqa: T201

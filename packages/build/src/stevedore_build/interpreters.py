@@ -1,0 +1,54 @@
+"""The Python interpreters that compile bytecode and run a layout on this machine."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stevedore_build.console import notice
+from stevedore_build.errors import ToolFailed
+from stevedore_build.processes import run, uv_program
+from stevedore_build.store import Store
+
+__all__ = ["Interpreter", "find_interpreter"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interpreter:
+    """A Python whose site-packages are empty: what is imported comes from a layout, or not."""
+
+    program: Path
+    version: str
+    """The full version, such as `3.11.7`."""
+
+
+def find_interpreter(minor: str, *, store: Store) -> Interpreter:
+    """Return an interpreter of a minor version such as `3.11`.
+
+    It lives in a virtual environment without any distribution, so that nothing installed on the
+    machine hides what a layout lacks. Raises `ToolFailed` where there is no such Python.
+    """
+    environment = store.pythons / minor
+    program = environment / "bin" / "python"
+    if not program.exists():
+        found = _find(minor)
+        with store.replacing(environment) as draft:
+            uv = [uv_program(), "venv", "--quiet", "--no-project", "--relocatable"]
+            run([*uv, "--python", found, str(draft)])
+    settings = (environment / "pyvenv.cfg").read_text(encoding="utf-8")
+    entries = dict(line.split(" = ", 1) for line in settings.splitlines() if " = " in line)
+    return Interpreter(program=program, version=entries["version_info"])
+
+
+def _find(minor: str) -> str:
+    arguments = ["--no-project", "--system", minor]
+    try:
+        return run([uv_program(), "python", "find", *arguments]).strip()
+    except ToolFailed:
+        notice(f"Python {minor} is not on this machine; uv fetches one for this user")
+    try:
+        run([uv_program(), "python", "install", "--no-bin", minor])
+        return run([uv_program(), "python", "find", *arguments]).strip()
+    except ToolFailed as error:
+        raise ToolFailed(
+            f"Python {minor} is not on this machine and could not be fetched; install it "
+            f"(Debian: `apt-get install python{minor} python{minor}-venv`)"
+        ) from error

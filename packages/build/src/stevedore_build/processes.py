@@ -1,0 +1,61 @@
+"""Running the programs that this package drives: git, uv, Python. Every start is here."""
+
+import shutil
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cache
+from pathlib import Path
+
+import uv
+
+from stevedore_build.errors import ToolFailed
+
+__all__ = ["git", "run", "uv_program"]
+
+_FINDING = threading.Lock()
+"""uv looks itself up through `sysconfig`, whose first use is not safe in threads."""
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    accepted: AbstractSet[int] = frozenset({0}),
+) -> str:
+    """Run a program to its end and return what it printed.
+
+    Raises `ToolFailed` with what it said if it cannot be started or its exit code is not accepted.
+    """
+    name = Path(argv[0]).name
+    try:
+        done = subprocess.run(  # noqa: S603 - a list, never a shell
+            argv, cwd=cwd, env=env, check=False, capture_output=True, text=True
+        )
+    except OSError as error:
+        raise ToolFailed(f"`{name}` cannot be started: {error.strerror}") from error
+    if done.returncode not in accepted:
+        said = (done.stderr.strip() or done.stdout.strip()) or "it said nothing"
+        raise ToolFailed(f"`{name}` ended with {done.returncode}:\n{said}")
+    return done.stdout
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git in a directory of the repository."""
+    program = shutil.which("git")
+    if program is None:
+        raise ToolFailed("`git` is not installed; packages are built from the files it tracks")
+    return run([program, *arguments], cwd=cwd)
+
+
+def uv_program() -> str:
+    """Return the path of uv, which is one of this package's dependencies."""
+    with _FINDING:
+        return _find_uv()
+
+
+@cache
+def _find_uv() -> str:
+    return str(uv.find_uv_bin())

@@ -1,0 +1,96 @@
+"""Requirements in, hash-pinned distributions out. uv resolves; only `locking` calls this.
+
+Nothing of ours is among the requirements, so that no index can provide a distribution of our name.
+"""
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from stevedore_build.errors import ResolutionFailed, ToolFailed
+from stevedore_build.markers import shorten
+from stevedore_build.platforms import PLATFORMS
+from stevedore_build.processes import run, uv_program
+from stevedore_build.workspace import is_own
+from stevedore_core.lock import Pin, parse_pins
+
+__all__ = ["closure", "resolve"]
+
+
+def resolve(
+    requirements: Iterable[str], *, python: str, previous: Iterable[Pin] = ()
+) -> tuple[Pin, ...]:
+    """Pin everything that `requirements` need on every platform, preferring the `previous` pins.
+
+    `python` is a minor version. Only wheels are considered. Raises `ResolutionFailed` with uv's
+    explanation.
+    """
+    text = _compile(requirements, python=python, preferred=previous, options=["--generate-hashes"])
+    pins = tuple(
+        replace(pin, marker=marker)
+        for pin in parse_pins(text, file="the resolver's answer")
+        for applies, marker in [(True, None) if not pin.marker else shorten(pin.marker, python)]
+        if applies
+    )
+    for pin in pins:
+        if is_own(pin.name):
+            raise ResolutionFailed(
+                f"a third-party distribution requires `{pin.name}`; that name belongs to this "
+                "repository and is never taken from an index"
+            )
+    return pins
+
+
+def closure(requirements: Iterable[str], pins: tuple[Pin, ...], *, python: str) -> tuple[str, ...]:
+    """Return which of `pins` the requirements need, by name.
+
+    As every version is given, what uv remembers is as good as what an index says now, and faster.
+    """
+    try:
+        text = _compile(requirements, python=python, constraints=pins, options=["--offline"])
+    except ResolutionFailed:
+        text = _compile(requirements, python=python, constraints=pins)
+    names = {line.split("==", 1)[0].strip() for line in text.splitlines() if "==" in line}
+    return tuple(sorted(names & {pin.name for pin in pins}))
+
+
+def _compile(
+    requirements: Iterable[str],
+    *,
+    python: str,
+    preferred: Iterable[Pin] = (),
+    constraints: Iterable[Pin] = (),
+    options: Iterable[str] = (),
+) -> str:
+    """Run the resolver in a directory of its own: no file of this repository steers it."""
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        (place / "pyproject.toml").write_text(_settings(python), "utf-8")
+        (place / "in.txt").write_text("".join(f"{line}\n" for line in requirements), "utf-8")
+        (place / "constraints.txt").write_text(_without_hashes(constraints), "utf-8")
+        (place / "out.txt").write_text("".join(pin.line() for pin in preferred), "utf-8")
+        command = [uv_program(), "pip", "compile", "in.txt", "--constraints", "constraints.txt"]
+        command += ["--output-file", "out.txt", "--universal", "--python-version", python]
+        command += ["--no-build", "--no-annotate", "--no-header", "--quiet", *options]
+        try:
+            run(command, cwd=place)
+        except ToolFailed as error:
+            raise ResolutionFailed(str(error)) from None
+        return (place / "out.txt").read_text(encoding="utf-8")
+
+
+def _settings(python: str) -> str:
+    environments = [
+        f"\"sys_platform == '{platform.system}' and platform_machine == '{platform.machine}'"
+        f" and python_version == '{python}'\""
+        for platform in PLATFORMS
+    ]
+    return f"[tool.uv]\nenvironments = [{', '.join(environments)}]\n"
+
+
+def _without_hashes(pins: Iterable[Pin]) -> str:
+    return "".join(
+        f"{pin.name}=={pin.version}" + (f" ; {pin.marker}\n" if pin.marker else "\n")
+        for pin in pins
+    )

@@ -1,0 +1,105 @@
+"""Serving a composition, or one model, on this machine without a container engine.
+
+Unlike an image, what is served here may be ahead of its lock: then it says so.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from stevedore_build.console import notice
+from stevedore_build.interpreters import find_interpreter
+from stevedore_build.layouts import make_layout
+from stevedore_build.locking import differences, lock_manifest, refuse_stale, wheels_of
+from stevedore_build.wheels import build_wheels
+from stevedore_build.workspace import Workspace
+from stevedore_core.errors import DocumentInvalid
+from stevedore_core.layout import Layout
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+
+__all__ = ["Served", "composition_now", "fresh", "model_alone", "serve", "serving_command"]
+
+_PYTHON = "3.11"
+"""The minor version on which a model without a composition is served."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Served:
+    """A manifest with a lock that says what the workspace holds now."""
+
+    manifest: Manifest
+    lock: Lock
+
+
+def composition_now(name: str, *, workspace: Workspace) -> Served:
+    """Return a composition as the workspace has it, and say where that differs from its lock."""
+    directory = workspace.composition(name)
+    manifest = Manifest.parse(directory / "composition.toml")
+    try:
+        lock = Lock.read(directory)
+    except DocumentInvalid as error:
+        notice(f"not locked: {error}")
+        return _locked_aside(manifest, workspace, previous=None)
+    wheels = wheels_of(manifest, workspace=workspace)
+    found = differences(manifest, lock, wheels)
+    if not found:
+        return Served(manifest=manifest, lock=lock)
+    notice(
+        f"`{name}` is used as the workspace has it, not as it is locked: {'; '.join(found)}; "
+        f"`make lock NAME={name}` locks it"
+    )
+    return _locked_aside(manifest, workspace, previous=lock)
+
+
+def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
+    """Return a composition as it is locked. Raises `LockStale` if the workspace moved on."""
+    directory = workspace.composition(name)
+    manifest = Manifest.parse(directory / "composition.toml")
+    lock = Lock.read(directory)
+    refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
+    return manifest, lock
+
+
+def model_alone(name: str, *, workspace: Workspace) -> Served:
+    """Return the composition of one model, which needs no manifest of its own."""
+    package = workspace.model(name)
+    wheels = build_wheels([package], workspace=workspace, store=workspace.store)
+    version = wheels[package.distribution].version
+    manifest = Manifest.of_model(name, version=version, python=_PYTHON)
+    return _locked_aside(manifest, workspace, previous=None)
+
+
+def _locked_aside(manifest: Manifest, workspace: Workspace, *, previous: Lock | None) -> Served:
+    """Lock into the store, where nobody reviews it; a lock kept there from last time is a start."""
+    kept = workspace.store.locks / manifest.name
+    try:
+        previous = Lock.read(kept)
+    except DocumentInvalid:
+        kept.mkdir(parents=True, exist_ok=True)
+    wheels = wheels_of(manifest, workspace=workspace)
+    lock = lock_manifest(manifest, wheels, previous=previous)
+    lock.write(kept)
+    return Served(manifest=manifest, lock=lock)
+
+
+def serving_command(
+    layout: Layout, *, python: Path, host: str, port: int
+) -> tuple[list[str], dict[str, str]]:
+    """Return the command that serves a layout, and the variables it needs."""
+    path = os.pathsep.join(str(place) for place in layout.front_path())
+    command = [str(python), "-m", "stevedore_api", "--layout", str(layout.root)]
+    command += ["--host", host, "--port", str(port)]
+    return command, {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+
+
+def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoReturn:
+    """Become the server of a layout, so that signals reach it."""
+    store = workspace.store
+    layout = make_layout(served.manifest, served.lock, store=store)
+    python = find_interpreter(served.lock.python, store=store).program
+    command, variables = serving_command(layout, python=python, host=host, port=port)
+    names = ", ".join(f"`{model.name}` {model.version}" for model in served.lock.models)
+    notice(f"serving {names} on http://{host}:{port} (Swagger: http://{host}:{port}/docs)")
+    os.execve(command[0], command, {**os.environ, **variables})  # noqa: S606 - a list, no shell

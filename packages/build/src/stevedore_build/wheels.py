@@ -1,0 +1,232 @@
+"""Byte-reproducible wheels of this repository's packages, built from the files git tracks.
+
+`locking` records their sha256, `layers` unpacks them.
+"""
+
+import configparser
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from email.parser import HeaderParser
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from stevedore_build.console import notice, step
+from stevedore_build.errors import ToolFailed, WorkspaceInvalid
+from stevedore_build.processes import git, run
+from stevedore_build.store import Store
+from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, Workspace
+from stevedore_core.fields import normalise
+from stevedore_core.lock import LockedModel, LockedWheel
+
+__all__ = ["OwnWheel", "build_wheels", "stored_wheel"]
+
+_FORMAT = "wheel 1"
+"""Changes when the same files would give another wheel."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnWheel:
+    """A built wheel of one package of this repository, with what its metadata says."""
+
+    distribution: str
+    version: str
+    requires: tuple[str, ...]
+    sha256: str
+    path: Path
+
+
+def build_wheels(
+    packages: Iterable[Package], *, workspace: Workspace, store: Store
+) -> Mapping[str, OwnWheel]:
+    """Return a wheel of every package, by distribution; only changed ones are built.
+
+    Raises `WorkspaceInvalid` for a package without tracked files or whose wheel must not be
+    shipped.
+    """
+    wanted = tuple(packages)
+    sources = _tracked(wanted, workspace)
+    missing = [p for p in wanted if not _is_built(_receipt(p, sources, store), store)]
+    if missing:
+        with (
+            step("Building wheels of " + ", ".join(f"`{p.folder}`" for p in missing)),
+            ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+        ):
+            list(pool.map(lambda package: _build(package, sources, store), missing))
+    found = [_stored(_receipt(package, sources, store), store) for package in wanted]
+    return {wheel.distribution: wheel for wheel in found}
+
+
+def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
+    """Return the path of a wheel built earlier. Raises `WorkspaceInvalid` if it is not there."""
+    for path in (store.wheels / locked.sha256).glob("*.whl"):
+        return path
+    raise WorkspaceInvalid(
+        f"`{locked.distribution}` {locked.version} is locked with sha256 `{locked.sha256}`, and "
+        "this workspace builds another wheel; run `make lock`, or check out the commit that was "
+        "locked"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Source:
+    """The tracked files of one package, relative to it, and the digest of their content."""
+
+    files: tuple[str, ...]
+    digest: str
+
+
+def _tracked(packages: tuple[Package, ...], workspace: Workspace) -> Mapping[str, _Source]:
+    places = [str(package.directory.relative_to(workspace.root)) for package in packages]
+    tracked = git("ls-files", "-z", "--", *places, cwd=workspace.root).split("\0")
+    others = git(
+        "ls-files", "-z", "--others", "--exclude-standard", "--", *places, cwd=workspace.root
+    ).split("\0")
+    sources = {}
+    for package, place in zip(packages, places, strict=True):
+        files = _under(place, tracked)
+        present = tuple(file for file in files if (package.directory / file).is_file())
+        if not present:
+            raise WorkspaceInvalid(
+                f"{package.directory}: git tracks no file of it, and wheels are built from "
+                f"tracked files; run `git add {place}`"
+            )
+        left_out = [file for file in _under(place, others) if file.startswith("src/")]
+        if left_out:
+            listed = ", ".join(f"`{place}/{file}`" for file in left_out)
+            notice(f"left out of the wheel, as git does not track it: {listed}; `git add` it")
+        sources[package.distribution] = _Source(files=present, digest=_digest(package, present))
+    return sources
+
+
+def _under(place: str, files: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(f.removeprefix(f"{place}/") for f in files if f.startswith(f"{place}/")))
+
+
+def _digest(package: Package, files: Iterable[str]) -> str:
+    digest = hashlib.sha256(f"{_FORMAT}\0{package.backend}\0".encode())
+    for file in files:
+        content = hashlib.sha256((package.directory / file).read_bytes()).hexdigest()
+        digest.update(f"{file}\0{content}\0".encode())
+    return digest.hexdigest()
+
+
+def _receipt(package: Package, sources: Mapping[str, _Source], store: Store) -> Path:
+    return store.wheels / "built" / f"{sources[package.distribution].digest}.json"
+
+
+def _is_built(receipt: Path, store: Store) -> bool:
+    return receipt.is_file() and _stored(receipt, store).path.is_file()
+
+
+def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> None:
+    backend = f"hatchling=={installed_version('hatchling')}"
+    if package.backend != backend:
+        raise ToolFailed(
+            f"{package.directory / 'pyproject.toml'}: pins `{package.backend}`, and `{backend}` is "
+            "what `requirements/tools.txt` installs; make the two agree, then run `make tools`"
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        source, out = Path(scratch, "source"), Path(scratch, "out")
+        for file in sources[package.distribution].files:
+            (source / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(package.directory / file, source / file)
+        run(
+            [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
+            cwd=source,
+            env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
+        )
+        (built,) = out.glob("*.whl")
+        _refuse_foreign_files(package, built)
+        _refuse_other_entry_points(package, built)
+        rewritten = Path(scratch, built.name)
+        _rewrite(built, rewritten)
+        sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()
+        with store.replacing(store.wheels / sha256 / built.name) as draft:
+            shutil.move(rewritten, draft)
+    store.write(
+        _receipt(package, sources, store),
+        json.dumps(
+            {"file": f"{sha256}/{built.name}", "sha256": sha256}
+            | _metadata(store.wheels / sha256 / built.name)
+        ),
+    )
+
+
+def _stored(receipt: Path, store: Store) -> OwnWheel:
+    entry = json.loads(receipt.read_text(encoding="utf-8"))
+    path = store.wheels / entry["file"]
+    return OwnWheel(
+        distribution=entry["distribution"],
+        version=entry["version"],
+        requires=tuple(entry["requires"]),
+        sha256=entry["sha256"],
+        path=path,
+    )
+
+
+def _refuse_foreign_files(package: Package, wheel: Path) -> None:
+    """Refuse what would reach outside the package once it is on an import path."""
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            top = name.split("/", 1)[0]
+            if name.endswith(".pth"):
+                raise WorkspaceInvalid(
+                    f"{package.directory}: its wheel holds `{name}`; a `.pth` file runs code in "
+                    "every process, remove it"
+                )
+            if top != package.import_name and not top.endswith(".dist-info"):
+                raise WorkspaceInvalid(
+                    f"{package.directory}: its wheel holds `{name}`, outside of "
+                    f"`{package.import_name}/`; move it there or leave it out"
+                )
+
+
+def _refuse_other_entry_points(package: Package, wheel: Path) -> None:
+    """Refuse a model package that does not provide exactly the model its folder is named after."""
+    if not package.distribution.startswith(MODEL_PREFIX):
+        return
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.endswith(".dist-info/entry_points.txt"):
+                parser.read_string(archive.read(name).decode())
+    found = sorted(parser[ENTRY_POINT_GROUP]) if parser.has_section(ENTRY_POINT_GROUP) else []
+    if found != [package.folder]:
+        listed = ", ".join(f"`{name}`" for name in found) or "none"
+        raise WorkspaceInvalid(
+            f"{package.directory / 'pyproject.toml'}: "
+            f'`project.entry-points."{ENTRY_POINT_GROUP}"`: expected exactly one entry, '
+            f"`{package.folder}`, as the folder is named; found {listed}"
+        )
+
+
+def _rewrite(wheel: Path, to: Path) -> None:
+    """Write the same files sorted, uncompressed, with one date and one mode.
+
+    Compression is left out because its output varies with the zlib that Python was built with.
+    """
+    with zipfile.ZipFile(wheel) as old, zipfile.ZipFile(to, "w", zipfile.ZIP_STORED) as new:
+        for name in sorted(old.namelist()):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            new.writestr(entry, old.read(name))
+
+
+def _metadata(wheel: Path) -> dict[str, object]:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        message = HeaderParser().parsestr(archive.read(name).decode())
+    return {
+        "distribution": normalise(message["Name"]),
+        "version": message["Version"],
+        "requires": message.get_all("Requires-Dist") or [],
+    }

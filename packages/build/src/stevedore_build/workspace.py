@@ -1,0 +1,176 @@
+"""The packages and compositions of this repository, found by their files, never by a list."""
+
+import difflib
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stevedore_build.errors import WorkspaceInvalid
+from stevedore_build.store import Store
+from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
+
+__all__ = ["ENTRY_POINT_GROUP", "MODEL_PREFIX", "OWN_PREFIX", "Package", "Workspace", "is_own"]
+
+ENTRY_POINT_GROUP = "ml_py_stevedore.models"
+OWN_PREFIX = "ml-py-stevedore-"
+MODEL_PREFIX = "stevedore-model-"
+
+
+def is_own(distribution: str) -> bool:
+    """Tell whether a distribution's name is one of ours, which no index may ever provide."""
+    return normalise(distribution).startswith((OWN_PREFIX, MODEL_PREFIX))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Package:
+    """One hatch package of this repository."""
+
+    folder: str
+    """`core`, `api`, `build`, or the model's name."""
+    distribution: str
+    import_name: str
+    directory: Path
+    backend: str
+    """The pinned build backend, such as `hatchling==1.33.0`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workspace:
+    """A checkout of this repository."""
+
+    root: Path
+
+    @classmethod
+    def around(cls, place: Path) -> "Workspace":
+        """Return the checkout that holds `place`. Raises `WorkspaceInvalid` outside of one."""
+        for candidate in (place, *place.parents):
+            if (candidate / "packages" / "core" / "pyproject.toml").is_file():
+                return cls(root=candidate)
+        raise WorkspaceInvalid(
+            f"{place}: not inside a checkout of ML-Py-Stevedore (no directory above it has "
+            "`packages/core/pyproject.toml`); change into one"
+        )
+
+    @property
+    def store(self) -> Store:
+        """Where this checkout keeps generated things."""
+        return Store(root=self.root / ".stevedore")
+
+    def packages(self) -> tuple[Package, ...]:
+        """Return core, api, build and whatever else is under `packages/`."""
+        return self._found("packages", OWN_PREFIX, "stevedore_")
+
+    def models(self) -> tuple[Package, ...]:
+        """Return the model packages."""
+        return self._found("models", MODEL_PREFIX, "stevedore_model_")
+
+    def package(self, folder: str) -> Package:
+        """Return the package under `packages/` that lives in `folder`."""
+        return _pick(folder, self.packages(), "packages")
+
+    def model(self, name: str) -> Package:
+        """Return the model package of one model."""
+        return _pick(name, self.models(), "models")
+
+    def compositions(self) -> tuple[str, ...]:
+        """Return the names of the compositions."""
+        manifests = sorted((self.root / "compositions").glob("*/composition.toml"))
+        if not manifests:
+            raise WorkspaceInvalid(
+                f"{self.root / 'compositions'}: no composition found; "
+                "write `compositions/<name>/composition.toml`"
+            )
+        return tuple(manifest.parent.name for manifest in manifests)
+
+    def composition(self, name: str) -> Path:
+        """Return the directory of one composition."""
+        known = self.compositions()
+        if name not in known:
+            raise WorkspaceInvalid(
+                f"`compositions/{name}/composition.toml` does not exist; {_hint(name, known)}"
+            )
+        return self.root / "compositions" / name
+
+    def _found(self, parent: str, prefix: str, import_prefix: str) -> tuple[Package, ...]:
+        projects = sorted((self.root / parent).glob("*/pyproject.toml"))
+        if not projects:
+            raise WorkspaceInvalid(
+                f"{self.root / parent}: no package found; each is `{parent}/<name>/pyproject.toml`"
+            )
+        packages = tuple(_package(project, prefix, import_prefix) for project in projects)
+        folders: dict[str, str] = {}
+        for package in packages:
+            other = folders.setdefault(normalise(package.folder), package.folder)
+            if other != package.folder:
+                raise WorkspaceInvalid(
+                    f"{self.root / parent}: `{other}` and `{package.folder}` are the same name, "
+                    "`-` and `_` count as one; rename one of them"
+                )
+        return packages
+
+
+def _package(project: Path, prefix: str, import_prefix: str) -> Package:
+    folder = project.parent.name
+    if not NAME.accepts(folder):
+        raise WorkspaceInvalid(f"{project.parent}: expected {NAME.expected}, found `{folder}`")
+    try:
+        document = tomllib.loads(project.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise WorkspaceInvalid(f"{project}: not TOML: {error}") from None
+    distribution = _string(document, "project", "name")
+    expected = prefix + normalise(folder)
+    if distribution is None or not DISTRIBUTION.accepts(distribution) or distribution != expected:
+        raise WorkspaceInvalid(
+            f"{project}: `project.name`: expected `{expected}`, as the folder is `{folder}`, "
+            f"found {quote(distribution)}"
+        )
+    import_name = import_prefix + normalise(folder).replace("-", "_")
+    if not (project.parent / "src" / import_name / "__init__.py").is_file():
+        raise WorkspaceInvalid(
+            f"{project.parent}: expected `src/{import_name}/__init__.py`, found no such file"
+        )
+    return Package(
+        folder=folder,
+        distribution=distribution,
+        import_name=import_name,
+        directory=project.parent,
+        backend=_backend(project, document),
+    )
+
+
+def _backend(project: Path, document: dict[str, object]) -> str:
+    system = document.get("build-system")
+    requires = system.get("requires") if isinstance(system, dict) else None
+    if (
+        isinstance(requires, list)
+        and len(requires) == 1
+        and isinstance(requires[0], str)
+        and requires[0].startswith("hatchling==")
+    ):
+        return requires[0]
+    raise WorkspaceInvalid(
+        f"{project}: `build-system.requires`: expected one exact pin of hatchling, such as "
+        f"`hatchling==1.33.0`, found {quote(requires)}"
+    )
+
+
+def _string(document: dict[str, object], table: str, key: str) -> str | None:
+    entries = document.get(table)
+    value = entries.get(key) if isinstance(entries, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _pick(folder: str, packages: tuple[Package, ...], parent: str) -> Package:
+    known = {package.folder: package for package in packages}
+    if folder not in known:
+        raise WorkspaceInvalid(f"`{parent}/{folder}` is no package; {_hint(folder, known)}")
+    return known[folder]
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    if near:
+        return f"did you mean `{near[0]}`?"
+    return "there are " + ", ".join(f"`{item}`" for item in names)

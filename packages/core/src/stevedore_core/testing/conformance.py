@@ -1,0 +1,295 @@
+"""`Conformance`: one test for each rule of the contract. A model package's tests derive from it.
+
+class TestConformance(Conformance):
+    model = "iris"
+    float_tolerance = 1e-9
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from shutil import copytree, ignore_patterns
+from typing import Any, ClassVar
+
+import jsonschema
+import pytest
+from jsonschema.protocols import Validator
+from jsonschema.validators import validator_for
+
+from stevedore_core import self_test
+from stevedore_core.discovery import GROUP, load_model
+from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed, SchemaInvalid
+from stevedore_core.predictor import Predictor
+from stevedore_core.schemas import Schema
+from stevedore_core.strict_json import Json, decode, encode
+from stevedore_core.testing.answers import difference
+from stevedore_core.testing.payloads import (
+    PayloadCase,
+    bound_payloads,
+    invalid_payloads,
+    item_counts,
+)
+from stevedore_core.weights import RECORD, WeightsRecord
+
+__all__ = ["Conformance"]
+
+
+class Conformance:
+    """The rules that every model package keeps; each test's docstring is a rule.
+
+    Each test gets a Predictor of its own. Where loading takes long, override the fixture
+    `predictor` with a wider scope.
+    """
+
+    model: ClassVar[str]
+    """The model's name, which is its entry point's."""
+
+    float_tolerance: ClassVar[float] = 0.0
+    """How far a float of a batch may be from the float of the instance alone: relative, and
+    absolute below 1. All else must be equal. By default floats must be, too."""
+
+    @pytest.fixture
+    def predictor(self) -> Predictor:
+        """Load the model by its entry point."""
+        return load_model(self.model)
+
+    def test_version_is_that_of_the_package(self, predictor: Predictor) -> None:
+        """The entry point loads a Predictor with the name and version of its distribution."""
+        distribution = _entry_point(self.model).dist
+        expected = f"stevedore-model-{predictor.name} {predictor.version}".replace("_", "-")
+        found = "none" if distribution is None else f"{distribution.name} {distribution.version}"
+        if found != expected:
+            pytest.fail(f"the Predictor calls for the distribution `{expected}`, found `{found}`")
+
+    def test_created_is_in_the_past(self, predictor: Predictor) -> None:
+        """`created` is a time in ISO 8601, in UTC, and not in the future."""
+        try:
+            created = datetime.fromisoformat(predictor.created)
+        except (TypeError, ValueError):
+            pytest.fail(f"`created` must be an ISO 8601 time, found {predictor.created!r}")
+        if created.utcoffset() != timedelta(0):
+            pytest.fail(f"`created` must be in UTC, found {predictor.created!r}")
+        if created > datetime.now(UTC):
+            pytest.fail(f"`created` must not be in the future, found {predictor.created!r}")
+
+    def test_schemas_are_valid_in_the_draft_they_name(self, predictor: Predictor) -> None:
+        """Each schema names its draft in `$schema` and is valid in that draft."""
+        for name, schema, _ in _parts(predictor):
+            document: Any = schema
+            judge = validator_for(document, default=None)  # type: ignore[arg-type]  # None: unknown
+            if judge is None:
+                pytest.fail(f"the {name} schema must name a known draft in `$schema`")
+            try:
+                judge.check_schema(document)
+            except jsonschema.SchemaError as error:
+                pytest.fail(f"the {name} schema is invalid at `{error.json_path}`: {error.message}")
+
+    def test_schemas_refer_to_nothing_outside(self, predictor: Predictor) -> None:
+        """A schema refers to itself only: nothing is ever fetched or read from a file."""
+        for name, schema, _ in _parts(predictor):
+            try:
+                Schema.compile(schema, where=f"{name} schema")
+            except SchemaInvalid as error:
+                pytest.fail(str(error))
+
+    def test_examples_fit_their_schemas(self, predictor: Predictor) -> None:
+        """Each packaged example fits its schema."""
+        for name, schema, example in _parts(predictor):
+            for error in _referee(schema).iter_errors(example):
+                pytest.fail(f"the {name} example at `{error.json_path}`: {error.message}")
+
+    def test_both_validators_agree(self, predictor: Predictor) -> None:
+        """The compiled validator and `jsonschema` agree, on examples and on payloads like them."""
+        for name, schema, example in _parts(predictor):
+            compiled, referee = Schema.compile(schema, where=f"{name} schema"), _referee(schema)
+            cases = (*invalid_payloads(schema, example), *bound_payloads(schema, example))
+            for case in (PayloadCase(rule="the example", payload=example), *cases):
+                if _admits(compiled, case.payload) != referee.is_valid(case.payload):
+                    pytest.fail(f"the validators disagree on the {name} schema: {case.rule}")
+
+    def test_invalid_payloads_are_refused(self, predictor: Predictor) -> None:
+        """A payload that breaks the schema is refused as such, by `predict` and by `score`."""
+        for name, schema, example in _parts(predictor):
+            method = predictor.predict if name == "prediction" else predictor.score
+            referee = _referee(schema)
+            cases = [
+                case
+                for case in invalid_payloads(schema, example)
+                if not referee.is_valid(case.payload)
+            ]
+            if not cases:
+                pytest.fail(f"the {name} schema admits every payload that its rules should refuse")
+            for case in cases:
+                if (said := _outcome(method, case.payload)) != "PayloadInvalid":
+                    pytest.fail(f"the {name} schema refuses {case.rule}, the Predictor: {said}")
+
+    def test_payloads_at_the_bounds_are_answered(self, predictor: Predictor) -> None:
+        """Whatever the schema admits is answered: a model's limits belong into its schema."""
+        for name, schema, example in _parts(predictor):
+            method = predictor.predict if name == "prediction" else predictor.score
+            compiled = Schema.compile(schema, where=f"{name} schema")
+            for case in (*bound_payloads(schema, example), *item_counts(schema, example)):
+                said = _outcome(method, case.payload) if _admits(compiled, case.payload) else None
+                if said is not None:
+                    pytest.fail(f"the {name} schema admits {case.rule}, the Predictor: {said}")
+
+    def test_input_is_not_changed(self, predictor: Predictor) -> None:
+        """Predicting and scoring leave the payload as it was."""
+        for method, example in (
+            (predictor.predict, predictor.test_input),
+            (predictor.score, predictor.score_test_input),
+        ):
+            payload = deepcopy(example)
+            method(payload)
+            if encode(payload) != encode(example):
+                pytest.fail(f"`{method.__name__}` changes the payload that it is given")
+
+    def test_same_input_gives_the_same_answer(self, predictor: Predictor) -> None:
+        """The answer depends on the payload only, not on what was asked before."""
+        answers = [(_predict(predictor, predictor.test_input), _score(predictor)) for _ in range(3)]
+        if any(answer != answers[0] for answer in answers):
+            pytest.fail("the same payload gets another answer when it is sent again")
+
+    def test_prediction_is_as_long_as_the_payload(self, predictor: Predictor) -> None:
+        """A batchable model predicts one element for each instance."""
+        instances = _instances(predictor)
+        for payload in (instances, instances[:1], instances * 2):
+            prediction = _predict(predictor, payload)
+            found = len(prediction) if isinstance(prediction, list) else prediction
+            if found != len(payload):
+                pytest.fail(f"expected a prediction of {len(payload)} elements, found {found!r}")
+
+    def test_batch_equals_one_by_one(self, predictor: Predictor) -> None:
+        """A batchable model predicts for each instance what it predicts for it alone."""
+        instances = _instances(predictor)
+        alone = [_predict(predictor, [instance])[0] for instance in instances]
+        for order, payload, expected in (
+            ("in order", instances, alone),
+            ("in reverse", instances[::-1], alone[::-1]),
+        ):
+            found = difference(_predict(predictor, payload), expected, self.float_tolerance)
+            if found is not None:
+                pytest.fail(f"a batch {order} differs from its instances alone at {found}")
+
+    def test_prediction_is_strict_json(self, predictor: Predictor) -> None:
+        """The prediction can be written as JSON: no NaN, no Infinity, no foreign types."""
+        try:
+            decode(encode(predictor.predict(deepcopy(predictor.test_input))))
+        except OutputNotJson as error:
+            pytest.fail(str(error))
+
+    def test_scores_are_finite_and_directed(self, predictor: Predictor) -> None:
+        """`run_scores` gives finite numbers, each with a name and a direction."""
+        try:
+            scores = self_test.score_examples(predictor)
+        except (OutputNotJson, PredictorFailed) as error:
+            pytest.fail(f"{error}; cause: {error.__cause__!r}")
+        if not all(score.name.strip() for score in scores):
+            pytest.fail("every score must have a name")
+
+    def test_self_test_passes(self, predictor: Predictor) -> None:
+        """The self-test, which readiness rests on, passes."""
+        verdict = self_test.run_self_test(predictor)
+        if not verdict.passed:
+            pytest.fail(f"the self-test says `{verdict.reason}`: {verdict.detail}")
+
+    def test_weights_are_recorded(self) -> None:
+        """Each file in `weights/` has a recorded sha256, and each recorded file is there."""
+        weights = _package_directory(self.model) / "weights"
+        recorded = set(WeightsRecord.read(weights).sha256)
+        found = {path.name for path in weights.iterdir()} - {RECORD}
+        if recorded != found or not found:
+            pytest.fail(f"`{RECORD}` records {sorted(recorded)}, `weights/` holds {sorted(found)}")
+
+    def test_changed_weights_are_refused(self, tmp_path: Path) -> None:
+        """Loading checks the recorded sha256 of each file of weights."""
+        package = _package_directory(self.model)
+        for name in WeightsRecord.read(package / "weights").sha256:
+            parent = tmp_path / f"{name}.changed"
+            copy = copytree(package, parent / package.name, ignore=ignore_patterns("__pycache__"))
+            _flip_a_bit(copy / "weights" / name)
+            if (said := _load_in_a_process(self.model, parent)) != "WeightsMismatch":
+                pytest.fail(f"weights `{name}` with a flipped bit must be refused, found: {said}")
+
+
+def _parts(predictor: Predictor) -> list[tuple[str, Json, Json]]:
+    return [
+        ("prediction", predictor.p_schema, predictor.test_input),
+        ("score", predictor.s_schema, predictor.score_test_input),
+    ]
+
+
+def _referee(schema: Json) -> Validator:
+    document: Any = schema
+    return validator_for(document, default=jsonschema.Draft202012Validator)(document)
+
+
+def _admits(schema: Schema, payload: Json) -> bool:
+    try:
+        schema.check(payload)
+    except PayloadInvalid:
+        return False
+    return True
+
+
+def _outcome(method: Callable[[Json], Any], payload: Json) -> str | None:
+    """Return the name of what a call raises, or that it has no JSON form; None if it answers."""
+    try:
+        encode(method(deepcopy(payload)))
+    except Exception as error:  # noqa: BLE001  # whatever it is, the test reports it
+        return type(error).__name__
+    return None
+
+
+def _predict(predictor: Predictor, payload: Json) -> Any:
+    """Return the prediction as a caller gets it, and keep `payload` out of the model's reach."""
+    return decode(encode(predictor.predict(deepcopy(payload))))
+
+
+def _score(predictor: Predictor) -> Json:
+    return decode(encode(predictor.score(deepcopy(predictor.score_test_input))))
+
+
+def _instances(predictor: Predictor) -> list[Json]:
+    if not predictor.batchable:
+        pytest.skip("the model is not batchable")
+    instances = predictor.test_input
+    if not isinstance(instances, list) or len(instances) < 2:  # noqa: PLR2004  # fewer are no batch
+        pytest.fail("the prediction example of a batchable model must be an array of two or more")
+    return instances
+
+
+def _entry_point(model: str) -> EntryPoint:
+    (entry,) = entry_points(group=GROUP, name=model)
+    return entry
+
+
+def _package_directory(model: str) -> Path:
+    package = import_module(_entry_point(model).module.partition(".")[0])
+    return Path(str(package.__file__)).parent
+
+
+def _flip_a_bit(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def _load_in_a_process(model: str, first_on_path: Path) -> str:
+    """Return what a fresh process says that finds the model's package in `first_on_path`."""
+    path = os.pathsep.join([str(first_on_path), *filter(None, sys.path)])
+    done = subprocess.run(  # noqa: S603  # our own module
+        [sys.executable, "-P", "-m", "stevedore_core.testing.loading", model, str(first_on_path)],
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (done.stdout.split("\n") if done.returncode == 0 else done.stderr.split("\n"))[:-1]
+    return lines[-1] if lines else f"exit status {done.returncode}"

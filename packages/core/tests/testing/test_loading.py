@@ -1,0 +1,188 @@
+"""The rules of the conformance suite about packages, on a model package made for the test."""
+
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from stevedore_core.discovery import load_model
+from stevedore_core.testing import Conformance, loading
+from stevedore_core.weights import record_weights
+
+pytest_plugins = ["pytester"]
+
+CODE = """
+from pathlib import Path
+from stevedore_core.model_package import ModelPackage
+from stevedore_core.predictor import Predictor
+
+
+class Doubler(Predictor):
+    batchable = True
+
+    def convert_prediction_input(self, payload):
+        return payload
+
+    def run_predict(self, X):
+        return [float(self.model) * x for x in X]
+
+    def convert_score_input(self, payload):
+        return [row[0] for row in payload], [row[1] for row in payload]
+
+    def run_scores(self, X, y):
+        return max(abs(a - b) for a, b in zip(self.run_predict(X), y))
+
+
+def load():
+    package = ModelPackage(__name__)
+    return Doubler.from_package(package, package.weights("model.txt").read_text())
+"""
+
+
+NUMBER = '{"type": "number", "minimum": 0, "maximum": 9}'
+ARRAY = '"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array", "minItems": 1'
+PAIR = f'{{"type": "array", "prefixItems": [{NUMBER}, {NUMBER}], "minItems": 2}}'
+FILES = {
+    "__init__.py": CODE,
+    "predict.schema.json": f'{{{ARRAY}, "items": {NUMBER}}}',
+    "score.schema.json": f'{{{ARRAY}, "items": {PAIR}}}',
+    "examples/predict.json": "[1, 2.5]",
+    "examples/score.json": "[[1, 2.0]]",
+    "weights/model.txt": "2.0",
+}
+
+
+class Suite(Conformance):
+    """The suite as a model package has it; not collected, since its name does not start so."""
+
+    model = "fake"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakePackage:
+    """A model package `fake` 1.0.0, installed in a directory of its own."""
+
+    site: Path
+
+    @property
+    def directory(self) -> Path:
+        """Where its code lies."""
+        return self.site / "stevedore_model_fake"
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePackage]:
+    """A package that keeps all rules."""
+    package = FakePackage(site=tmp_path / "site")
+    for folder in ("examples", "weights"):
+        (package.directory / folder).mkdir(parents=True)
+    for name, text in FILES.items():
+        (package.directory / name).write_text(text)
+    record_weights(package.directory / "weights", ["model.txt"], created=datetime.now(UTC))
+    metadata = package.site / "stevedore_model_fake-1.0.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Name: stevedore-model-fake\nVersion: 1.0.0\n")
+    (metadata / "entry_points.txt").write_text(
+        "[ml_py_stevedore.models]\nfake = stevedore_model_fake:load\n"
+    )
+    monkeypatch.syspath_prepend(package.site)
+    importlib.invalidate_caches()
+    yield package
+    sys.modules.pop("stevedore_model_fake", None)
+
+
+@pytest.mark.usefixtures("fake")
+def test_suite_runs_in_a_few_lines(pytester: pytest.Pytester) -> None:
+    """A model package's test is a class with the model's name: pytest runs all rules."""
+    pytester.makepyfile(
+        """
+        from stevedore_core.testing import Conformance
+
+        class TestConformance(Conformance):
+            model = "fake"
+        """
+    )
+    rules = [name for name in vars(Conformance) if name.startswith("test_")]
+    pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=len(rules))
+
+
+@pytest.mark.usefixtures("fake")
+def test_conforming_package_passes(tmp_path: Path) -> None:
+    """A package that keeps all rules passes those about packages."""
+    suite = Suite()
+    suite.test_version_is_that_of_the_package(load_model("fake"))
+    suite.test_weights_are_recorded()
+    suite.test_changed_weights_are_refused(tmp_path)
+
+
+@pytest.mark.usefixtures("fake")
+def test_wrong_version_fails() -> None:
+    """The version is that of the distribution."""
+    predictor = load_model("fake")
+    predictor.version = "v1"
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_version_is_that_of_the_package(predictor)
+    assert str(failed.value) == (
+        "the Predictor calls for the distribution `stevedore-model-fake v1`, "
+        "found `stevedore-model-fake 1.0.0`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [("extra.txt", "['extra.txt', 'model.txt']"), (None, "[]")]
+)
+def test_unrecorded_weights_fail(fake: FakePackage, content: str | None, found: str) -> None:
+    """A file without a record, and a record without a file, are found."""
+    weights = fake.directory / "weights"
+    if content is None:
+        (weights / "model.txt").unlink()
+    else:
+        (weights / content).write_text("3.0")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_weights_are_recorded()
+    assert str(failed.value) == f"`weights.toml` records ['model.txt'], `weights/` holds {found}"
+
+
+def test_unchecked_weights_fail(fake: FakePackage, tmp_path: Path) -> None:
+    """A package that reads its weights without checking them is found."""
+    unchecked_read = '(Path(__file__).parent / "weights" / "model.txt")'
+    code = CODE.replace('package.weights("model.txt")', unchecked_read)
+    (fake.directory / "__init__.py").write_text(code)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `model.txt` with a flipped bit must be refused, found: loaded"
+    )
+
+
+def test_broken_load_is_no_refusal(fake: FakePackage, tmp_path: Path) -> None:
+    """A package that fails for another reason did not check its weights."""
+    (fake.directory / "__init__.py").write_text("def load():\n    raise ValueError\n")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `model.txt` with a flipped bit must be refused, found: ModelBroken"
+    )
+
+
+def test_dead_process_is_no_refusal(fake: FakePackage, tmp_path: Path) -> None:
+    """A package that ends the process that loads it did not check its weights."""
+    (fake.directory / "__init__.py").write_text("import os\n\n\ndef load():\n    os._exit(7)\n")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `model.txt` with a flipped bit must be refused, found: exit status 7"
+    )
+
+
+@pytest.mark.usefixtures("fake")
+def test_another_copy_is_no_answer(tmp_path: Path) -> None:
+    """What is loaded must be the changed copy, or the outcome says nothing."""
+    assert loading.main("fake", str(tmp_path)) == "loaded"
+    assert loading.main("fake", str(tmp_path / "elsewhere")) == (
+        "`stevedore_model_fake` was not imported from the changed copy"
+    )
