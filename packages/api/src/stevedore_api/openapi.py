@@ -5,6 +5,7 @@ itself or its parts (`$id`, `$anchor`, `$dynamicRef`, …) or follows another dr
 that way; then the document links to it where the author's file is served.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,6 +49,10 @@ _PROBLEMS = {
     504: "No answer in time",
 }
 
+_PROBLEM_CONTENT = {
+    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
+}
+
 
 class _UnmovableError(Exception):
     """The schema works only where it stands."""
@@ -65,67 +70,67 @@ def document(
         version: Its version.
     """
     components: dict[str, Any] = {"Problem": _PROBLEM_SCHEMA}
-    paths: dict[str, Any] = {}
+    paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for model in catalogue:
-        paths |= _model_paths(model, components)
-        paths |= _reading_paths(general["paths"], model)
-    paths["/predict"] = {"post": _envelope_operation(catalogue, "predict")}
-    paths["/score"] = {"post": _envelope_operation(catalogue, "score")}
+        for verb, summary in (("predict", "Predict"), ("score", "Score labelled examples")):
+            operation = _model_operation(model, verb, summary, components)
+            paths[f"/models/{model.name}/{verb}"]["post"] = operation
+        for path, item in general["paths"].items():
+            if "{name}" in path:
+                operation = _reading_operation(item["get"], model)
+                paths[path.replace("{name}", model.name)]["get"] = operation
+    for verb in ("predict", "score"):
+        paths[f"/{verb}"]["post"] = _envelope_operation(catalogue, verb)
     for path, item in general["paths"].items():
         if "{name}" not in path:
-            paths[path] = paths.get(path, {}) | item
+            paths[path]["get"] = _reading_operation(item["get"], None)
     tags = [{"name": m.name, "description": f"Model {m.name} {m.version}"} for m in catalogue]
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
-        "tags": [*tags, *({"name": name} for name in ("health", "catalogue", "all models"))],
-        "paths": paths,
+        "tags": [*tags, *({"name": name} for name in ("all models", "health", "catalogue"))],
+        "paths": dict(paths),
         "components": {"schemas": components},
     }
 
 
-def _model_paths(model: ServedModel, components: dict[str, Any]) -> dict[str, Any]:
-    paths = {}
-    for verb, summary in (("predict", "Predict"), ("score", "Score labelled examples")):
-        schema: dict[str, Any] = {}
-        examples: dict[str, Any] = {}
-        if model.loaded is not None:
-            key = f"{model.name}.{verb}"
-            components[key] = _movable(model, verb, prefix=f"#/components/schemas/{key}")
-            schema = {"$ref": f"#/components/schemas/{key}"}
-            examples = {"packaged": {"value": model.said(f"{verb}_example")}}
-        content = {"schema": schema, "examples": examples}
-        paths[f"/models/{model.name}/{verb}"] = {
-            "post": {
-                "tags": [model.name],
-                "summary": summary,
-                "operationId": f"{verb}_{model.name}",
-                "requestBody": {"required": True, "content": {"application/json": content}},
-                "responses": _responses(f"The {verb} answer"),
-            }
-        }
-    return paths
+def _model_operation(
+    model: ServedModel, verb: str, summary: str, components: dict[str, Any]
+) -> dict[str, Any]:
+    """Describe predict or score of one model, and put its schema into the components."""
+    schema: dict[str, Any] = {}
+    examples: dict[str, Any] = {}
+    if model.loaded is not None:
+        key = f"{model.name}.{verb}"
+        components[key] = _movable(model, verb, prefix=f"#/components/schemas/{key}")
+        schema = {"$ref": f"#/components/schemas/{key}"}
+        examples = {"packaged": {"value": model.said(f"{verb}_example")}}
+    content = {"schema": schema, "examples": examples}
+    return {
+        "tags": [model.name],
+        "summary": summary,
+        "operationId": f"{verb}_{model.name}",
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": _responses(f"What {verb} returned"),
+    }
 
 
-def _reading_paths(general: Mapping[str, Any], model: ServedModel) -> dict[str, Any]:
-    """Write FastAPI's paths with `{name}` out for one model, score's `get` beside its `post`."""
-    paths: dict[str, Any] = {}
-    for path, item in general.items():
-        if "{name}" in path:
-            concrete = path.replace("{name}", model.name)
-            paths[concrete] = {
-                method: operation
-                | {
-                    "tags": [model.name],
-                    "operationId": f"{operation['operationId']}_{model.name}",
-                    "parameters": [
-                        p for p in operation.get("parameters", ()) if p["name"] != "name"
-                    ],
-                }
-                for method, operation in item.items()
-                if method != "post"
-            }
-    return paths
+def _reading_operation(general: Mapping[str, Any], model: ServedModel | None) -> dict[str, Any]:
+    """Tidy what FastAPI made of a route that only reads; for one model if it is given."""
+    parameters = [p for p in general.get("parameters", ()) if p["in"] == "query"]
+    return {
+        "tags": [model.name] if model else general["tags"],
+        "summary": general["description"].rstrip("."),
+        "operationId": general["operationId"] + (f"_{model.name}" if model else ""),
+        "parameters": [p | {"schema": {"type": "string"}} for p in parameters],
+        "responses": {
+            "200": {
+                "description": "What was asked for",
+                "content": {"application/json": {"schema": {}}},
+            },
+            "default": {"description": "A problem", "content": _PROBLEM_CONTENT},
+        },
+    }
 
 
 def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
@@ -147,15 +152,17 @@ def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
             "required": True,
             "content": {"application/json": {"schema": schema, "examples": examples}},
         },
-        "responses": _responses(f"The {verb} answer"),
+        "responses": _responses(f"What {verb} returned"),
     }
 
 
 def _responses(description: str) -> dict[str, Any]:
-    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         "200": {"description": description, "content": {"application/json": {"schema": {}}}},
-        **{str(s): {"description": text, "content": content} for s, text in _PROBLEMS.items()},
+        **{
+            str(s): {"description": text, "content": _PROBLEM_CONTENT}
+            for s, text in _PROBLEMS.items()
+        },
     }
 
 

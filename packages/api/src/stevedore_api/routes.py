@@ -137,7 +137,9 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
     router.add_api_route("/score", scores)
     router.add_api_route("/models/{name}/score", score)
     for verb in ("predict", "score"):
-        router.add_api_route(f"/models/{{name}}/{verb}", unknown, methods=["POST"], name=verb)
+        router.add_api_route(
+            f"/models/{{name}}/{verb}", unknown, methods=["POST"], include_in_schema=False
+        )
     for path, key in (
         ("version", "version"),
         ("created", "created"),
