@@ -35,6 +35,7 @@ LOCK = Lock(
             environment="default",
             distribution="stevedore-model-iris",
             sha256=A,
+            inputs_sha256=A,
             requires=("jiter", "numpy"),
         ),
         LockedModel(
@@ -43,6 +44,7 @@ LOCK = Lock(
             environment="default",
             distribution="stevedore-model-digits",
             sha256=B,
+            inputs_sha256=B,
             requires=("jiter", "scipy"),
         ),
     ),
