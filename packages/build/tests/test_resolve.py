@@ -50,7 +50,7 @@ def test_conflict(index: Path) -> None:
     tiny.write_wheel(index, "alpha", "1.0")
     with pytest.raises(ResolutionFailed) as caught:
         resolve(["alpha<1", "alpha>=1"], python="3.11")
-    assert "your requirements are unsatisfiable" in str(caught.value)
+    assert "you require alpha<1 and alpha>=1" in " ".join(str(caught.value).split())
 
 
 def test_sources_are_not_considered(index: Path) -> None:
