@@ -15,7 +15,8 @@ PYTHON = "3.11"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "test_package", "test_model", "test_composition"]
+nox.options.sessions = ["lint", "types", "test_package", "test_model"]
+nox.options.sessions += ["test_composition", "test_image"]
 nox.needs_version = ">=2024.4.15"
 
 
@@ -87,6 +88,17 @@ def test_composition(session: nox.Session, composition: str) -> None:
         session.skip("not asked for")
     install(session, "test")
     stevedore(session, "test-composition", composition, options)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("composition", each(COMPOSITIONS))
+def test_image(session: nox.Session, composition: str) -> None:
+    """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
+    names, options = asked(session, COMPOSITIONS)
+    if composition not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    stevedore(session, "test-image", composition, options)
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:

@@ -31,7 +31,13 @@ from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["check_composition", "check_model", "refuse_other_than_locked"]
+__all__ = [
+    "check_composition",
+    "check_model",
+    "refuse_other_than_locked",
+    "run_pytest",
+    "test_variables",
+]
 
 _START_LIMIT_S: Final = 30.0
 _STOP_LIMIT_S: Final = 15.0
@@ -57,7 +63,7 @@ def check_model(
         layout = make_layout(_manifest_of(lock), lock, store=workspace.store)
         refuse_other_than_locked(layout, lock)
         path = layout.worker_path(lock.environments[0].name, [name])
-        _pytest(python, tests, options, workspace, {"PYTHONPATH": _joined(path)})
+        run_pytest(python, [tests], options, workspace, {"PYTHONPATH": _joined(path)})
         if not options:
             record_passed(f"model-{name}", key, store=workspace.store)
 
@@ -83,15 +89,20 @@ def check_composition(
     refuse_other_than_locked(layout, lock)
     interpreter = find_interpreter(lock.python, store=store).program
     with _served(layout, interpreter) as url:
-        variables = {
-            "STEVEDORE_URL": url,
-            "STEVEDORE_LAYOUT": str(layout.root),
-            "STEVEDORE_PYTHON": str(interpreter),
-            "STEVEDORE_ALONE": json.dumps(_paths_alone(lock, workspace)),
-        }
-        _pytest(python, tests, options, workspace, variables)
+        variables = {"STEVEDORE_URL": url, **test_variables(manifest, lock, workspace)}
+        run_pytest(python, [tests], options, workspace, variables)
     if not options:
         record_passed(f"composition-{name}", key, store=store)
+
+
+def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict[str, str]:
+    """Return what the tests of a composition find in their environment, but for the URL."""
+    interpreter = find_interpreter(lock.python, store=workspace.store).program
+    return {
+        "STEVEDORE_LAYOUT": str(make_layout(manifest, lock, store=workspace.store).root),
+        "STEVEDORE_PYTHON": str(interpreter),
+        "STEVEDORE_ALONE": json.dumps(_paths_alone(lock, workspace)),
+    }
 
 
 def refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
@@ -170,20 +181,23 @@ def _key(workspace: Workspace, lock: Lock, python: Path, tests: Path) -> str:
     )
 
 
-def _pytest(
+def run_pytest(
     python: Path,
-    tests: Path,
+    tests: Sequence[Path],
     options: Sequence[str],
     workspace: Workspace,
     variables: Mapping[str, str],
 ) -> None:
-    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", str(tests), *options]
+    """Run some directories of tests in a Python. Raises `CheckFailed`."""
+    places = [str(directory) for directory in tests]
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *places, *options]
     environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(  # noqa: S603 - a list, never a shell
         command, cwd=workspace.root, env={**environment, **variables}, check=False
     )
     if done.returncode != 0:
-        raise CheckFailed(f"{tests.relative_to(workspace.root)}: tests failed, see above")
+        names = ", ".join(str(directory.relative_to(workspace.root)) for directory in tests)
+        raise CheckFailed(f"{names}: tests failed, see above")
 
 
 @contextmanager

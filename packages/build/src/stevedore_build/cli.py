@@ -1,11 +1,24 @@
 """`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from stevedore_build.checks import check_composition, check_model
+from stevedore_build.composing import (
+    check_image,
+    compose_context,
+    compose_image,
+    renew_base,
+    run_container,
+    stop_container,
+)
+from stevedore_build.console import notice
+from stevedore_build.engines import Engine, find_engine
+from stevedore_build.errors import EngineAbsent
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest, wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
@@ -22,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mine, options = _split(sys.argv[1:] if arguments is None else list(arguments))
     parsed = _parser().parse_args(mine)
     parsed.options = options
+    # What is being tidied up after Ctrl-C is tidied up after SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         workspace = Workspace.around(Path.cwd())
         parsed.command(workspace, parsed)
@@ -72,7 +87,32 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("name", help=f"the {kind}")
         command.add_argument("--python", type=Path, required=True, help="where the tests run")
         command.set_defaults(command=_check_with, check=check)
+    _add_image_commands(commands)
     return parser
+
+
+def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for function, title in (
+        (_base, "make the base image anew"),
+        (_image, "build a composition's image, print its name"),
+        (_run, "run a composition's image in the background"),
+        (_stop, "stop what `run` started"),
+        (_check_image, "test a composition's image; what follows `--` goes to pytest"),
+    ):
+        command = commands.add_parser(
+            function.__name__.replace("_check_", "test-").strip("_"), help=title
+        )
+        command.add_argument("name", help="the composition")
+        command.add_argument(
+            "--engine",
+            default=os.environ.get("ENGINE", ""),
+            help="podman, docker, colima or none; by default the first that works",
+        )
+        command.set_defaults(command=function)
+        if function is _run:
+            command.add_argument("--port", type=int, default=8000)
+        if function is _check_image:
+            command.add_argument("--python", type=Path, required=True, help="where the tests run")
 
 
 def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -112,6 +152,61 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
         lock = lock.restrict(parsed.model)
         manifest = Manifest.of_model(parsed.model, version=version, python=lock.python)
     _say(str(make_layout(manifest, lock, store=workspace.store).root))
+
+
+def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    _say(renew_base(parsed.name, workspace=workspace, engine=_engine(parsed)))
+
+
+def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    engine = find_engine(parsed.engine)
+    if engine is None:
+        context = compose_context(parsed.name, workspace=workspace)
+        _say(str(context.relative_to(workspace.root)))
+    else:
+        _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+
+
+def _run(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    engine = _engine(parsed)
+    _say(run_container(parsed.name, workspace=workspace, engine=engine, port=parsed.port))
+
+
+def _stop(_: Workspace, parsed: argparse.Namespace) -> None:
+    if not stop_container(parsed.name, engine=_engine(parsed)):
+        notice(f"no container of `{parsed.name}` runs")
+
+
+def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    python = parsed.python.absolute()
+    for engine in _engines_to_test(parsed.engine):
+        check_image(
+            parsed.name,
+            workspace=workspace,
+            engine=engine,
+            python=python,
+            options=parsed.options,
+        )
+
+
+def _engine(parsed: argparse.Namespace) -> Engine:
+    engine = find_engine(parsed.engine)
+    if engine is None:
+        raise EngineAbsent("`ENGINE=none` has no base and runs nothing: name an engine")
+    return engine
+
+
+def _engines_to_test(wanted: str) -> list[Engine]:
+    """Return the engines that images are tested in: the wanted one, those listed, or the first."""
+    names = [wanted] if wanted else os.environ.get("STEVEDORE_ENGINES", "").split() or [""]
+    try:
+        found = [find_engine(name) for name in names]
+    except EngineAbsent as absent:
+        if os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1":
+            raise
+        notice(f"images are not tested: {absent}")
+        return []
+    return [engine for engine in found if engine is not None]
 
 
 def _say(text: str) -> None:

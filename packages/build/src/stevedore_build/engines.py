@@ -99,6 +99,11 @@ class Engine:
         """Return how large an image is, unpacked. Raises `EngineFailed`."""
         return int(self.run("image", "inspect", "--format", "{{.Size}}", image))
 
+    def logs(self, container: str) -> str:
+        """Return the last lines that a container wrote, to whichever stream."""
+        done = self._start("logs", "--tail", "20", container)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
     def export(self, image: str, tar: Path) -> None:
         """Write the image's files into `tar`. Nothing of the image runs, nothing is left behind."""
         container = f"stevedore-export-{uuid.uuid4()}"
