@@ -4,6 +4,7 @@ Unlike an image, what is served here may be ahead of its lock: then it says so.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -37,11 +38,12 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
     """Return a composition as the workspace has it, and say where that differs from its lock."""
     directory = workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
+    kept = workspace.store.locks / "compositions" / name
     try:
         lock = Lock.read(directory)
     except DocumentInvalid as error:
         notice(f"not locked: {error}")
-        return _locked_aside(manifest, workspace, previous=None)
+        return _locked_aside(manifest, workspace, kept=kept)
     wheels = wheels_of(manifest, workspace=workspace)
     found = differences(manifest, lock, wheels)
     if not found:
@@ -50,7 +52,7 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
         f"`{name}` is used as the workspace has it, not as it is locked: {'; '.join(found)}; "
         f"`make lock NAME={name}` locks it"
     )
-    return _locked_aside(manifest, workspace, previous=lock)
+    return _locked_aside(manifest, workspace, kept=kept, previous=lock)
 
 
 def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
@@ -68,18 +70,20 @@ def model_alone(name: str, *, workspace: Workspace) -> Served:
     wheels = build_wheels([package], workspace=workspace, store=workspace.store)
     version = wheels[package.distribution].version
     manifest = Manifest.of_model(name, version=version, python=_PYTHON)
-    return _locked_aside(manifest, workspace, previous=None)
+    return _locked_aside(manifest, workspace, kept=workspace.store.locks / "models" / name)
 
 
-def _locked_aside(manifest: Manifest, workspace: Workspace, *, previous: Lock | None) -> Served:
-    """Lock into the store, where nobody reviews it; a lock kept there from last time is a start."""
-    kept = workspace.store.locks / manifest.name
-    try:
-        previous = Lock.read(kept)
-    except DocumentInvalid:
-        kept.mkdir(parents=True, exist_ok=True)
-    wheels = wheels_of(manifest, workspace=workspace)
-    lock = lock_manifest(manifest, wheels, previous=previous)
+def _locked_aside(
+    manifest: Manifest, workspace: Workspace, *, kept: Path, previous: Lock | None = None
+) -> Served:
+    """Lock into the store, where nobody reviews it.
+
+    Pins come from the `previous` lock, or else from what was `kept` the last time.
+    """
+    if previous is None:
+        with suppress(DocumentInvalid):
+            previous = Lock.read(kept)
+    lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace), previous=previous)
     lock.write(kept)
     return Served(manifest=manifest, lock=lock)
 
