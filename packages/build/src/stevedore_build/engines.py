@@ -224,6 +224,8 @@ def _forget_build_containers(saved: Path) -> str:
     for key in ("container", "container_config", "parent"):
         configuration.pop(key, None)
     configuration["config"].pop("Hostname", None)
+    # Another version of podman is to give the same image too.
+    (configuration["config"].get("Labels") or {}).pop("io.buildah.version", None)
     for step in configuration["history"]:
         step.pop("comment", None)
     content = json.dumps(configuration, sort_keys=True).encode()
