@@ -28,6 +28,7 @@ def found(pattern: str) -> list[str]:
     return names
 
 
+TESTS = ("packages/*/tests", "compositions/*/tests", "tests")
 PACKAGES = found("packages/*/pyproject.toml")
 MODELS = found("models/*/pyproject.toml")
 COMPOSITIONS = found("compositions/*/composition.toml")
@@ -51,10 +52,14 @@ def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages")
     install_own(session)
-    for directory in sorted(ROOT.glob("packages/*")):
-        session.run("mypy", str(directory.relative_to(ROOT)))
-    for directory in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
-        session.run("mypy", "--ignore-missing-imports", str(directory.relative_to(ROOT)))
+    for sources in sorted(ROOT.glob("packages/*/src")):
+        session.run("mypy", str(sources.relative_to(ROOT)))
+    for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
+        session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
+    # Tests go by directory: two directories may have a `conftest` each.
+    tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
+    for place in sorted(tests):
+        session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
     session.run("mypy", "noxfile.py")
 
 
