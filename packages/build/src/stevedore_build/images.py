@@ -49,6 +49,7 @@ class Image:
 
     reference: str
     identity: str
+    python: str
     built: bool
     layer_bytes: tuple[tuple[str, int], ...]
 
@@ -134,6 +135,7 @@ def build_image(
     return Image(
         reference=reference,
         identity=identity,
+        python=lock.python,
         built=built,
         layer_bytes=(("base", engine.size_bytes(base.image)), *sizes),
     )
