@@ -51,8 +51,10 @@ def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages")
     install_own(session)
-    for directory in sorted((*ROOT.glob("packages/*"), *ROOT.glob("models/*"))):
+    for directory in sorted(ROOT.glob("packages/*")):
         session.run("mypy", str(directory.relative_to(ROOT)))
+    for directory in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
+        session.run("mypy", "--ignore-missing-imports", str(directory.relative_to(ROOT)))
     session.run("mypy", "noxfile.py")
 
 

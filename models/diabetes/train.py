@@ -24,8 +24,8 @@ from pathlib import Path
 
 import lightgbm as lgb
 import numpy as np
-from sklearn.datasets import load_diabetes  # type: ignore[import-untyped]  # ships no types
-from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]  # the same
+from sklearn.datasets import load_diabetes
+from sklearn.model_selection import train_test_split
 
 from stevedore_core.weights import record_weights
 

@@ -26,12 +26,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from skl2onnx import to_onnx  # type: ignore[import-untyped]  # skl2onnx ships no types
-from skl2onnx.common.data_types import FloatTensorType  # type: ignore[import-untyped]  # the same
-from sklearn.datasets import load_digits  # type: ignore[import-untyped]  # nor does scikit-learn
-from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]  # the same
-from sklearn.neural_network import MLPClassifier  # type: ignore[import-untyped]  # the same
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # the same
+from skl2onnx import to_onnx
+from skl2onnx.common.data_types import FloatTensorType
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 from stevedore_core.weights import record_weights
 

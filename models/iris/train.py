@@ -24,10 +24,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from zipfile import ZipFile, ZipInfo
 
-import skops.io  # type: ignore[import-untyped]  # skops ships no types
-from sklearn.datasets import load_iris  # type: ignore[import-untyped]  # nor does scikit-learn
-from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]  # the same
-from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]  # the same
+import skops.io
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import train_test_split
 
 from stevedore_core.weights import record_weights
 

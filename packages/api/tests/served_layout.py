@@ -192,6 +192,7 @@ def lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
                 environment=model.environment,
                 distribution=f"stevedore-model-{name}",
                 sha256="2" * 64,
+                inputs_sha256="2" * 64,
                 requires=(),
             )
             for name, model in models.items()

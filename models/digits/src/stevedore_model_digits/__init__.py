@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort  # type: ignore[import-untyped]  # onnxruntime ships no types
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from stevedore_core.model_package import ModelPackage

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-import skops.io  # type: ignore[import-untyped]  # skops ships no types
+import skops.io
 from numpy.typing import NDArray
 
 from stevedore_core.model_package import ModelPackage
@@ -15,7 +15,7 @@ __all__ = ["Iris", "load"]
 class Iris(Predictor):
     """A logistic regression on n flowers with d = 4 lengths in cm, float64 of shape (n, d).
 
-    The lengths are those of the sepal, its width, those of the petal, its width.
+    In this order: sepal length, sepal width, petal length, petal width.
     """
 
     batchable = True

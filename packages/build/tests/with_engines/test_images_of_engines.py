@@ -39,6 +39,7 @@ def lock(engine: Engine, tmp_path: Path) -> Iterator[Lock]:
         environment="default",
         distribution="stevedore-model-iris",
         sha256="0" * 64,
+        inputs_sha256="0" * 64,
         requires=(),
     )
     lock = Lock(

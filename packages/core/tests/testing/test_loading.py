@@ -42,7 +42,6 @@ def load():
     return Doubler.from_package(package, package.weights("model.txt").read_text())
 """
 
-
 NUMBER = '{"type": "number", "minimum": 0, "maximum": 9}'
 ARRAY = '"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array", "minItems": 1'
 PAIR = f'{{"type": "array", "prefixItems": [{NUMBER}, {NUMBER}], "minItems": 2}}'
@@ -186,3 +185,9 @@ def test_another_copy_is_no_answer(tmp_path: Path) -> None:
     assert loading.main("fake", str(tmp_path / "elsewhere")) == (
         "`stevedore_model_fake` was not imported from the changed copy"
     )
+
+
+def test_refusal_is_called_by_its_name(fake: FakePackage) -> None:
+    """An outcome is the name of the error that loading raised."""
+    (fake.directory / "weights" / "model.txt").write_text("3.0")
+    assert loading.main("fake", str(fake.site)) == "WeightsMismatch"

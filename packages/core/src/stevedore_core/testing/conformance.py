@@ -17,10 +17,8 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Any, ClassVar
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
-from jsonschema.protocols import Validator
-from jsonschema.validators import validator_for
 
 from stevedore_core import self_test
 from stevedore_core.discovery import GROUP, load_model
@@ -81,12 +79,11 @@ class Conformance:
     def test_schemas_are_valid_in_the_draft_they_name(self, predictor: Predictor) -> None:
         """Each schema names its draft in `$schema` and is valid in that draft."""
         for name, schema, _ in _parts(predictor):
-            document: Any = schema
-            judge = validator_for(document, default=None)  # type: ignore[arg-type]  # None: unknown
+            judge = jsonschema.validators.validator_for(schema, default=None)
             if judge is None:
                 pytest.fail(f"the {name} schema must name a known draft in `$schema`")
             try:
-                judge.check_schema(document)
+                judge.check_schema(schema)
             except jsonschema.SchemaError as error:
                 pytest.fail(f"the {name} schema is invalid at `{error.json_path}`: {error.message}")
 
@@ -225,9 +222,9 @@ def _parts(predictor: Predictor) -> list[tuple[str, Json, Json]]:
     ]
 
 
-def _referee(schema: Json) -> Validator:
-    document: Any = schema
-    return validator_for(document, default=jsonschema.Draft202012Validator)(document)
+def _referee(schema: Json) -> Any:
+    latest = jsonschema.Draft202012Validator
+    return jsonschema.validators.validator_for(schema, default=latest)(schema)
 
 
 def _admits(schema: Schema, payload: Json) -> bool:

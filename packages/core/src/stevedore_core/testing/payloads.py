@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stevedore_core.strict_json import Json
 
-__all__ = ["PayloadCase", "bound_payloads", "invalid_payloads"]
+__all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts"]
 
 _Put = Callable[[Json], Json]
 """Makes a payload of the example by putting a value in one place."""
