@@ -184,7 +184,7 @@ class WorkerGroup:
 
     def _give(self, slot: _Slot, call: _Call) -> None:
         self._leave_queue(call)
-        if call.answer.done():  # its deadline passed, or nobody waits any more
+        if call.answer.done():  # nobody waits for it any more
             return
         slot.call = call
         loop = asyncio.get_running_loop()
@@ -201,7 +201,9 @@ class WorkerGroup:
             self._admission.leave(self.models[call.model], len(call.body))
 
     def _expire(self, call: _Call) -> None:
-        self._leave_queue(call)
+        if call.admitted:
+            self._leave_queue(call)
+            self._queue.remove(call)
         if not call.answer.done():
             call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
