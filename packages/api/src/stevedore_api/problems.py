@@ -13,7 +13,16 @@ from stevedore_core import errors
 from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json
 
-__all__ = ["MEDIA_TYPE", "STATUS", "TITLES", "problem", "problem_of", "status_of"]
+__all__ = [
+    "MEDIA_TYPE",
+    "STATUS",
+    "TITLES",
+    "method_refused",
+    "path_unknown",
+    "problem",
+    "problem_of",
+    "status_of",
+]
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -37,10 +46,20 @@ _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.OutputNotJson, 500, "The model's output is not JSON"),
 )
 
-STATUS: Mapping[str, int] = {error.code: status for error, status, _ in _TABLE}
-TITLES: Mapping[str, str] = {error.code: title for error, _, title in _TABLE}
-
 _INTERNAL = "internal-error"
+_PATH_UNKNOWN = "path-unknown"
+_METHOD_REFUSED = "method-refused"
+
+STATUS: Mapping[str, int] = {
+    **{error.code: status for error, status, _ in _TABLE},
+    _PATH_UNKNOWN: 404,
+    _METHOD_REFUSED: 405,
+}
+TITLES: Mapping[str, str] = {
+    **{error.code: title for error, _, title in _TABLE},
+    _PATH_UNKNOWN: "Nothing is served at this path",
+    _METHOD_REFUSED: "The path does not take this method",
+}
 
 
 def status_of(code: str) -> int:
@@ -53,20 +72,31 @@ def problem(
     detail: str,
     *,
     request_id: str,
-    status: int | None = None,
     violations: Sequence[Json] | None = None,
 ) -> bytes:
     """Return the body of a problem."""
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
         "title": TITLES.get(code, "Something went wrong here"),
-        "status": status or status_of(code),
+        "status": status_of(code),
         "detail": detail,
         "request_id": request_id,
     }
     if violations is not None:
         body["violations"] = violations
     return orjson.dumps(body)
+
+
+def path_unknown(*, request_id: str) -> tuple[int, bytes]:
+    """Return status and body for a path at which there is nothing."""
+    detail = "there is nothing at this path; `/docs` shows what there is"
+    return status_of(_PATH_UNKNOWN), problem(_PATH_UNKNOWN, detail, request_id=request_id)
+
+
+def method_refused(*, request_id: str) -> tuple[int, bytes]:
+    """Return status and body for a path that takes other methods."""
+    detail = "this path does not take this method; `/docs` shows which it takes"
+    return status_of(_METHOD_REFUSED), problem(_METHOD_REFUSED, detail, request_id=request_id)
 
 
 def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
