@@ -14,6 +14,7 @@ from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json
 
 __all__ = [
+    "MAX_PROBLEM_BYTES",
     "MEDIA_TYPE",
     "STATUS",
     "TITLES",
@@ -25,6 +26,11 @@ __all__ = [
 ]
 
 MEDIA_TYPE = "application/problem+json"
+
+MAX_PROBLEM_BYTES = 2_048
+"""The longest body of a problem; of more violations than fit in it, the first are shown."""
+_MAX_POINTER_BYTES = 256
+_MAX_DETAIL_CHARS = 300
 
 _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.BodyNotJson, 400, "The body is not strict JSON"),
@@ -72,19 +78,32 @@ def problem(
     detail: str,
     *,
     request_id: str,
-    violations: Sequence[Json] | None = None,
+    violations: Sequence[Mapping[str, Json]] | None = None,
 ) -> bytes:
-    """Return the body of a problem."""
+    """Return the body of a problem: at most `MAX_PROBLEM_BYTES`, whatever keys a payload had."""
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
         "title": TITLES.get(code, "Something went wrong here"),
         "status": status_of(code),
-        "detail": detail,
+        "detail": detail[:_MAX_DETAIL_CHARS],
         "request_id": request_id,
     }
-    if violations is not None:
-        body["violations"] = violations
-    return orjson.dumps(body)
+    if violations is None:
+        return orjson.dumps(body)
+    listed = [
+        {"pointer": _enclosing(str(violation["pointer"])), "message": violation["message"]}
+        for violation in violations
+    ]
+    while len(text := orjson.dumps({**body, "violations": listed})) > MAX_PROBLEM_BYTES:
+        listed.pop()
+    return text
+
+
+def _enclosing(pointer: str) -> str:
+    """Return the pointer to the nearest enclosing place whose pointer is not too long to show."""
+    while len(orjson.dumps(pointer)) > _MAX_POINTER_BYTES:
+        pointer = pointer[:_MAX_POINTER_BYTES].rpartition("/")[0]
+    return pointer
 
 
 def path_unknown(*, request_id: str) -> tuple[int, bytes]:
@@ -104,7 +123,7 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
         return 500, problem(_INTERNAL, detail, request_id=request_id)
-    violations: list[Json] | None = None
+    violations: list[Mapping[str, Json]] | None = None
     if isinstance(error, errors.PayloadInvalid):
         violations = [asdict(violation) for violation in error.violations]
     body = problem(error.code, str(error), request_id=request_id, violations=violations)
