@@ -172,6 +172,8 @@ class WorkerGroup:
     def _is_loaded(self, model: int) -> bool:
         if any(model in slot.loaded for slot in self._slots):
             return True
+        if model in self._load_failures:
+            return False
         last = self._last_loaded_at.get(model)
         now = asyncio.get_running_loop().time()
         return last is not None and now - last < self._settings.replace_grace_s
