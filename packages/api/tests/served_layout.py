@@ -90,10 +90,13 @@ MakeLayout = Callable[..., Path]
 Serve = Callable[..., Server]
 
 OBEDIENT = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
+from pathlib import Path
 from stevedore_core.predictor import Predictor
 
 ANY = {"type": "object", "required": ["do"], "properties": {"value": {}, "do": {"type": "string"}}}
+FAILURES = {"SystemExit": SystemExit, "KeyError": KeyError}
+EXAMPLE = {"do": "echo", "value": [1]}
 
 
 class Obedient(Predictor):
@@ -109,7 +112,7 @@ class Obedient(Predictor):
                 time.sleep(value)
                 return value
             case "raise":
-                raise {"SystemExit": SystemExit, "KeyError": KeyError}.get(value, ValueError)("secret")
+                raise FAILURES.get(value, ValueError)("secret")
             case "nan":
                 return float("nan")
             case "object":
@@ -122,6 +125,12 @@ class Obedient(Predictor):
                 return value
             case "pid":
                 return os.getpid()
+            case "note":
+                Path(value).write_text("run")
+            case "child":
+                return subprocess.Popen(["sleep", "60"]).pid
+            case "long":
+                return "x" * value
             case "environ":
                 return dict(os.environ)
             case "path":
@@ -135,7 +144,7 @@ class Obedient(Predictor):
 
 
 def load():
-    return Obedient(None, NAME, {"do": "echo", "value": [1]}, ANY, [1, 2], {"type": "array"}, "1.0.0")
+    return Obedient(None, NAME, EXAMPLE, ANY, [1, 2], {"type": "array"}, "1.0.0")
 """
 """A model whose payload says how it shall behave."""
 

@@ -124,7 +124,9 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
         detail = "the request could not be answered; the log has the reason"
         return 500, problem(_INTERNAL, detail, request_id=request_id)
     violations: list[Mapping[str, Json]] | None = None
+    detail = str(error)
     if isinstance(error, errors.PayloadInvalid):
         violations = [asdict(violation) for violation in error.violations]
-    body = problem(error.code, str(error), request_id=request_id, violations=violations)
+        detail = "the payload does not fit the model's JSON Schema"
+    body = problem(error.code, detail, request_id=request_id, violations=violations)
     return status_of(error.code), body
