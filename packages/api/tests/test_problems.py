@@ -90,9 +90,11 @@ def test_what_is_not_ours_is_told_in_fixed_words(error: BaseException) -> None:
     """An unexpected exception is 500, and its text stays in the log."""
     assert problems.problem_of(error, request_id="r") == (
         500,
-        b'{"type":"urn:ml-py-stevedore:problem:internal-error","title":"Something went wrong here",'
-        b'"status":500,"detail":"the request could not be answered; the log has the reason",'
-        b'"request_id":"r"}',
+        (
+            b'{"type":"urn:ml-py-stevedore:problem:internal-error",'
+            b'"title":"Something went wrong here","status":500,"detail":"the request could not be answered; the log has the reason",'
+            b'"request_id":"r"}'
+        ),
     )
 
 
