@@ -6,6 +6,8 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
 UPGRADE ?=
+ENGINE ?=
+export ENGINE
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -41,7 +43,20 @@ lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the 
 .PHONY: compose
 compose: tools ## Test composition NAME, each model alone and all together, and build its tested image
 	@$(STEVEDORE) check "$(NAME)"
-	@$(NOX) -s test_model test_composition -- --composition="$(NAME)"
+	@$(NOX) -s test_model test_composition test_image -- --composition="$(NAME)"
+	@$(STEVEDORE) image "$(NAME)"
+
+.PHONY: run
+run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:PORT
+	@$(STEVEDORE) run "$(NAME)" --port "$(PORT)"
+
+.PHONY: stop
+stop: tools ## Stop what `make run` started
+	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: base
+base: tools ## Make the base image of composition NAME anew
+	@$(STEVEDORE) base "$(NAME)"
 
 .PHONY: lock-tools
 lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest

@@ -3,7 +3,6 @@
 Everything is discovered: a new package, model or composition is tested without an edit here.
 """
 
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -16,7 +15,8 @@ PYTHON = "3.11"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "test_package", "test_model", "test_composition"]
+nox.options.sessions = ["lint", "types", "test_package", "test_model"]
+nox.options.sessions += ["test_composition", "test_image"]
 nox.needs_version = ">=2024.4.15"
 
 
@@ -28,6 +28,7 @@ def found(pattern: str) -> list[str]:
     return names
 
 
+TESTS = ("packages/*/tests", "compositions/*/tests", "tests")
 PACKAGES = found("packages/*/pyproject.toml")
 MODELS = found("models/*/pyproject.toml")
 COMPOSITIONS = found("compositions/*/composition.toml")
@@ -51,10 +52,14 @@ def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages")
     install_own(session)
-    for directory in sorted(ROOT.glob("packages/*")):
-        session.run("mypy", str(directory.relative_to(ROOT)))
-    for directory in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
-        session.run("mypy", "--ignore-missing-imports", str(directory.relative_to(ROOT)))
+    for sources in sorted(ROOT.glob("packages/*/src")):
+        session.run("mypy", str(sources.relative_to(ROOT)))
+    for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
+        session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
+    # Tests go by directory: two directories may have a `conftest` each.
+    tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
+    for place in sorted(tests):
+        session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
     session.run("mypy", "noxfile.py")
 
 
@@ -78,7 +83,7 @@ def test_model(session: nox.Session, model: str) -> None:
     if model not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, "test-model", model, *options)
+    stevedore(session, "test-model", model, options)
 
 
 @nox.session(python=PYTHON)
@@ -89,7 +94,26 @@ def test_composition(session: nox.Session, composition: str) -> None:
     if composition not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, "test-composition", composition, *options)
+    stevedore(session, "test-composition", composition, options)
+
+
+@nox.session(python=PYTHON)
+@nox.parametrize("composition", each(COMPOSITIONS))
+def test_image(session: nox.Session, composition: str) -> None:
+    """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
+    names, options = asked(session, COMPOSITIONS)
+    if composition not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    stevedore(session, "test-image", composition, options)
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/docs", *session.posargs)
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:
@@ -129,11 +153,10 @@ def install_own(session: nox.Session) -> None:
     session.install("--no-deps", "--no-build-isolation", *own)
 
 
-def stevedore(session: nox.Session, command: str, *arguments: str) -> None:
-    """Run `ml-stevedore`, with the session's Python for the tests and the tools' own for itself."""
+def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
+    """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
     if not (TOOLS / "ml-stevedore").exists():
-        subprocess.run(["make", "tools"], cwd=ROOT, check=True)
+        session.run("make", "tools", external=True)
     python = str(Path(session.bin) / "python")
-    session.run(
-        str(TOOLS / "ml-stevedore"), command, "--python", python, *arguments, external=True
-    )
+    program = str(TOOLS / "ml-stevedore")
+    session.run(program, command, name, "--python", python, "--", *options, external=True)

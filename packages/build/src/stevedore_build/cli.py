@@ -1,13 +1,27 @@
 """`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
 
 import argparse
+import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stevedore_build.checks import check_composition, check_model
+from stevedore_build.composing import (
+    check_image,
+    compose_context,
+    compose_image,
+    renew_base,
+    run_container,
+    stop_container,
+)
+from stevedore_build.console import notice
+from stevedore_build.engines import Engine, find_engine
+from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest, refuse_stale, wheels_of
-from stevedore_build.serving import composition_now, model_alone, serve
+from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid, StevedoreError
 from stevedore_core.lock import Lock
@@ -17,8 +31,12 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit code."""
-    parsed = _parser().parse_args(arguments)
+    """Run one command. Returns the exit code. What stands after `--` is for pytest."""
+    mine, options = _split(sys.argv[1:] if arguments is None else list(arguments))
+    parsed = _parser().parse_args(mine)
+    parsed.options = options
+    # What is being tidied up after Ctrl-C is tidied up after SIGTERM too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         workspace = Workspace.around(Path.cwd())
         parsed.command(workspace, parsed)
@@ -28,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    return arguments[:end], arguments[end + 1 :]
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -55,7 +78,41 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="the composition")
     command.add_argument("--model", help="restrict the lock to one model")
     command.set_defaults(command=_layout)
+
+    for check, kind, tested in (
+        (check_model, "model", "test one model alone; what follows `--` goes to pytest"),
+        (check_composition, "composition", "test a composition over HTTP; likewise"),
+    ):
+        command = commands.add_parser(f"test-{kind}", help=tested)
+        command.add_argument("name", help=f"the {kind}")
+        command.add_argument("--python", type=Path, required=True, help="where the tests run")
+        command.set_defaults(command=_check_with, check=check)
+    _add_image_commands(commands)
     return parser
+
+
+def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for function, title in (
+        (_base, "make the base image anew"),
+        (_image, "build a composition's image, print its name"),
+        (_run, "run a composition's image in the background"),
+        (_stop, "stop what `run` started"),
+        (_check_image, "test a composition's image; what follows `--` goes to pytest"),
+    ):
+        command = commands.add_parser(
+            function.__name__.replace("_check_", "test-").strip("_"), help=title
+        )
+        command.add_argument("name", help="the composition")
+        command.add_argument(
+            "--engine",
+            default=os.environ.get("ENGINE", ""),
+            help="podman, docker, colima or none; by default the first that works",
+        )
+        command.set_defaults(command=function)
+        if function is _run:
+            command.add_argument("--port", type=int, default=8000)
+        if function is _check_image:
+            command.add_argument("--python", type=Path, required=True, help="where the tests run")
 
 
 def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -72,7 +129,12 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _fresh(workspace, parsed.name)
+    fresh(parsed.name, workspace=workspace)
+
+
+def _check_with(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    python = parsed.python.absolute()
+    parsed.check(parsed.name, workspace=workspace, python=python, options=parsed.options)
 
 
 def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -84,20 +146,72 @@ def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    manifest, lock = _fresh(workspace, parsed.name)
+    manifest, lock = fresh(parsed.name, workspace=workspace)
     if parsed.model is not None:
-        version = lock.model(parsed.model).version
+        held = [model.name for model in lock.models]
+        if parsed.model not in held:
+            raise WorkspaceInvalid(
+                f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "
+                + ", ".join(f"`{name}`" for name in held)
+            )
         lock = lock.restrict(parsed.model)
-        manifest = Manifest.of_model(parsed.model, version=version, python=lock.python)
+        manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
     _say(str(make_layout(manifest, lock, store=workspace.store).root))
 
 
-def _fresh(workspace: Workspace, name: str) -> tuple[Manifest, Lock]:
-    directory = workspace.composition(name)
-    manifest = Manifest.parse(directory / "composition.toml")
-    lock = Lock.read(directory)
-    refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
-    return manifest, lock
+def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    _say(renew_base(parsed.name, workspace=workspace, engine=_engine(parsed)))
+
+
+def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    engine = find_engine(parsed.engine)
+    if engine is None:
+        context = compose_context(parsed.name, workspace=workspace)
+        _say(str(context.relative_to(workspace.root)))
+    else:
+        _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+
+
+def _run(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    engine = _engine(parsed)
+    _say(run_container(parsed.name, workspace=workspace, engine=engine, port=parsed.port))
+
+
+def _stop(_: Workspace, parsed: argparse.Namespace) -> None:
+    if not stop_container(parsed.name, engine=_engine(parsed)):
+        notice(f"no container of `{parsed.name}` runs")
+
+
+def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    python = parsed.python.absolute()
+    for engine in _engines_to_test(parsed.engine):
+        check_image(
+            parsed.name,
+            workspace=workspace,
+            engine=engine,
+            python=python,
+            options=parsed.options,
+        )
+
+
+def _engine(parsed: argparse.Namespace) -> Engine:
+    engine = find_engine(parsed.engine)
+    if engine is None:
+        raise EngineAbsent("`ENGINE=none` has no base and runs nothing: name an engine")
+    return engine
+
+
+def _engines_to_test(wanted: str) -> list[Engine]:
+    """Return the engines that images are tested in: the wanted one, those listed, or the first."""
+    names = [wanted] if wanted else os.environ.get("STEVEDORE_ENGINES", "").split() or [""]
+    try:
+        found = [find_engine(name) for name in names]
+    except EngineAbsent as absent:
+        if os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1":
+            raise
+        notice(f"images are not tested: {absent}")
+        return []
+    return [engine for engine in found if engine is not None]
 
 
 def _say(text: str) -> None:

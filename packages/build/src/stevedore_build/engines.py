@@ -4,6 +4,7 @@ Called by `bases`, `images` and the command line. An engine is data; what it doe
 from the others is one of its fields.
 """
 
+import hashlib
 import json
 import os
 import subprocess
@@ -33,7 +34,8 @@ class Engine:
 
     `command` starts every call, `variables` join its environment. `answers` are the arguments of
     a call that succeeds only if the engine works. `local` is what a local image's name begins
-    with. `read_only` makes a container's whole file system read-only.
+    with. `read_only` makes a container's whole file system read-only. `names_build_containers` says
+    that a built image tells which containers it was built in, so its id is never the same twice.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Engine:
     read_only: tuple[str, ...]
     local: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    names_build_containers: bool = False
 
     def failure(self) -> str | None:
         """Return why this engine cannot be used here, or None if it can."""
@@ -78,7 +81,8 @@ class Engine:
             if not cached:
                 flags.append("--no-cache")
             self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))
-            return _identity(written.read_text())
+            built = _identity(written.read_text())
+        return self._without_build_containers(built) if self.names_build_containers else built
 
     def find_image(self, reference: str) -> str | None:
         """Return the id of the image that is here under `reference`, or None."""
@@ -95,6 +99,11 @@ class Engine:
         """Return how large an image is, unpacked. Raises `EngineFailed`."""
         return int(self.run("image", "inspect", "--format", "{{.Size}}", image))
 
+    def logs(self, container: str) -> str:
+        """Return the last lines that a container wrote, to whichever stream."""
+        done = self._start("logs", "--tail", "20", container)
+        return (done.stdout + done.stderr).decode(errors="replace")
+
     def export(self, image: str, tar: Path) -> None:
         """Write the image's files into `tar`. Nothing of the image runs, nothing is left behind."""
         container = f"stevedore-export-{uuid.uuid4()}"
@@ -104,6 +113,15 @@ class Engine:
             self.run("export", "--output", str(tar), container)
         finally:
             self._start("rm", "--force", container)
+
+    def _without_build_containers(self, image: str) -> str:
+        """Return an image with the same layers that does not say where it was built."""
+        with tempfile.TemporaryDirectory() as room:
+            saved = Path(room) / "image"
+            self.run("save", "--quiet", "--format", "docker-dir", "--output", str(saved), image)
+            identity = _forget_build_containers(saved)
+            self.run("load", "--quiet", "--input", str(saved))
+        return identity
 
     def _start(
         self, *arguments: str, timeout_s: float | None = None
@@ -140,6 +158,8 @@ PODMAN = Engine(
     # Without the second flag podman mounts writable directories at /tmp, /run and /var/tmp.
     read_only=("--read-only", "--read-only-tmpfs=false"),
     local="localhost/",
+    # Docker's format carries the id of every container that a layer was made in (podman 4.3.1).
+    names_build_containers=True,
 )
 
 DOCKER = Engine(
@@ -194,3 +214,24 @@ def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
     said = [line for line in lines if line and not line.startswith("DEPRECATED:")]
     return said[-1] if said else f"exit code {done.returncode}, and no word why"
+
+
+def _forget_build_containers(saved: Path) -> str:
+    """Rewrite the configuration of a saved image and return the image's new id, its digest."""
+    manifest = json.loads((saved / "manifest.json").read_text())
+    old = saved / manifest["config"]["digest"].removeprefix("sha256:")
+    configuration = json.loads(old.read_text())
+    for key in ("container", "container_config", "parent"):
+        configuration.pop(key, None)
+    configuration["config"].pop("Hostname", None)
+    # Another version of podman is to give the same image too.
+    (configuration["config"].get("Labels") or {}).pop("io.buildah.version", None)
+    for step in configuration["history"]:
+        step.pop("comment", None)
+    content = json.dumps(configuration, sort_keys=True).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    old.unlink()
+    (saved / digest).write_bytes(content)
+    manifest["config"].update(digest=f"sha256:{digest}", size=len(content))
+    (saved / "manifest.json").write_text(json.dumps(manifest))
+    return f"sha256:{digest}"

@@ -49,6 +49,7 @@ class Image:
 
     reference: str
     identity: str
+    python: str
     built: bool
     layer_bytes: tuple[tuple[str, int], ...]
 
@@ -93,8 +94,9 @@ def containerfile_of(
         ),
         user=IMAGE_USER,
         port=IMAGE_PORT,
-        probe=(python, "-m", "stevedore_api.probe"),
-        command=(python, "-m", "stevedore_api"),
+        # -S: nothing that the base has installed beside Python is seen.
+        probe=(python, "-S", "-m", "stevedore_api.probe"),
+        command=(python, "-S", "-m", "stevedore_api"),
     )
     content = hashlib.sha256(unlabelled.text().encode()).hexdigest()
     return replace(unlabelled, labels=(*unlabelled.labels, (CONTENT_LABEL, f"sha256:{content}")))
@@ -134,6 +136,7 @@ def build_image(
     return Image(
         reference=reference,
         identity=identity,
+        python=lock.python,
         built=built,
         layer_bytes=(("base", engine.size_bytes(base.image)), *sizes),
     )

@@ -15,7 +15,7 @@ from stevedore_build.resolve import closure, resolve
 from stevedore_build.wheels import OwnWheel, build_wheels
 from stevedore_build.workspace import MODEL_PREFIX, OWN_PREFIX, Workspace, is_own
 from stevedore_core.fields import normalise
-from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel, Pin
+from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import FRONT_ENVIRONMENT, Manifest, ModelPin
 
 __all__ = ["differences", "lock_manifest", "refuse_stale", "wheels_of"]
@@ -93,18 +93,17 @@ def lock_manifest(
     asked: dict[str, list[str]] = {FRONT_ENVIRONMENT: [_CORE, _API]}
     for pin in manifest.models:
         asked.setdefault(pin.environment, [_CORE]).append(distribution_of(pin.name))
-    known = {} if previous is None or upgrade else {e.name: e for e in previous.environments}
+    kept = None if upgrade else previous
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         environments = tuple(
             pool.map(
-                lambda name: _environment(name, asked[name], manifest, wheels, known.get(name)),
-                sorted(asked),
+                lambda name: _environment(name, asked[name], manifest, wheels, kept), sorted(asked)
             )
         )
-        pins = {environment.name: environment.pins for environment in environments}
+        by_name = {environment.name: environment for environment in environments}
         models = tuple(
             pool.map(
-                lambda pin: _model(pin, manifest.python, wheels, pins[pin.environment]),
+                lambda pin: _model(pin, manifest.python, wheels, by_name[pin.environment], kept),
                 manifest.models,
             )
         )
@@ -128,13 +127,15 @@ def _environment(
     distributions: Iterable[str],
     manifest: Manifest,
     wheels: Mapping[str, OwnWheel],
-    previous: Environment | None,
+    previous: Lock | None,
 ) -> Environment:
     requirements = _requirements(distributions, wheels)
     inputs = _inputs_sha256(requirements, manifest.python)
-    if previous is not None and previous.inputs_sha256 == inputs:
-        return previous
-    pins = () if previous is None else previous.pins
+    before = {} if previous is None else {e.name: e for e in previous.environments}
+    known = before.get(name)
+    if known is not None and known.inputs_sha256 == inputs:
+        return known
+    pins = () if known is None else known.pins
     try:
         with step(f"Resolving environment `{name}`"):
             resolved = resolve(requirements, python=manifest.python, previous=pins)
@@ -156,17 +157,26 @@ def _model(
     pin: ModelPin,
     python: str,
     wheels: Mapping[str, OwnWheel],
-    pins: tuple[Pin, ...],
+    environment: Environment,
+    previous: Lock | None,
 ) -> LockedModel:
     wheel = wheels[distribution_of(pin.name)]
     requirements = _requirements([_CORE, wheel.distribution], wheels)
+    inputs = _inputs_sha256(requirements, python)
+    requires = None
+    if previous is not None and environment in previous.environments:
+        known = {(m.name, m.environment, m.inputs_sha256): m.requires for m in previous.models}
+        requires = known.get((pin.name, pin.environment, inputs))
+    if requires is None:
+        requires = closure(requirements, environment.pins, python=python)
     return LockedModel(
         name=pin.name,
         version=pin.version,
         environment=pin.environment,
         distribution=wheel.distribution,
         sha256=wheel.sha256,
-        requires=closure(requirements, pins, python=python),
+        inputs_sha256=inputs,
+        requires=requires,
     )
 
 

@@ -91,6 +91,8 @@ class LockedModel:
     environment: str
     distribution: str
     sha256: str
+    inputs_sha256: str
+    """The digest of its requirements and core's; while it and the pins stay, so does `requires`."""
     requires: tuple[str, ...]
 
 
@@ -143,6 +145,7 @@ class Lock:
                     ("environment", m.environment),
                     ("distribution", m.distribution),
                     ("sha256", m.sha256),
+                    ("inputs_sha256", m.inputs_sha256),
                     ("requires", m.requires),
                 ],
             )
@@ -219,7 +222,7 @@ class Lock:
             environments=(
                 Environment(
                     name=DEFAULT_ENVIRONMENT,
-                    inputs_sha256=_sha256("\n".join(model.requires)),
+                    inputs_sha256=model.inputs_sha256,
                     pins=pins,
                 ),
             ),
@@ -272,6 +275,7 @@ def _model(fields: Fields) -> LockedModel:
         environment=fields.text("environment", NAME),
         distribution=fields.text("distribution", DISTRIBUTION),
         sha256=fields.text("sha256", SHA256),
+        inputs_sha256=fields.text("inputs_sha256", SHA256),
         requires=fields.texts("requires", DISTRIBUTION),
     )
     fields.close()

@@ -1,0 +1,242 @@
+"""Testing a model alone and a composition together, on layouts. nox calls it through `cli`.
+
+The tests run in the Python they are given, which holds test tools and nothing that is tested.
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from socket import socket
+from typing import IO, Final
+
+from stevedore_build.console import notice
+from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
+from stevedore_build.installed import distributions
+from stevedore_build.interpreters import find_interpreter
+from stevedore_build.layouts import make_layout
+from stevedore_build.markers import on_platform
+from stevedore_build.passed import already_passed, content_of, key_of, record_passed
+from stevedore_build.platforms import host_platform
+from stevedore_build.processes import run
+from stevedore_build.serving import composition_now, fresh, model_alone, serving_command
+from stevedore_build.workspace import OWN_PREFIX, Workspace
+from stevedore_core.layout import Layout
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+
+__all__ = [
+    "check_composition",
+    "check_model",
+    "refuse_other_than_locked",
+    "run_pytest",
+    "test_variables",
+]
+
+_START_LIMIT_S: Final = 30.0
+_STOP_LIMIT_S: Final = 15.0
+_LOG_TAIL_BYTES: Final = 4_000
+
+
+def check_model(
+    name: str, *, workspace: Workspace, python: Path, options: Sequence[str] = ()
+) -> None:
+    """Test one model alone, once for every set of pins that some composition ships it with.
+
+    `options` go to pytest; with any, the tests always run and nothing is recorded. Raises
+    `CheckFailed`.
+    """
+    tests = workspace.model(name).directory / "tests"
+    for lock, owners in _restricted_locks(name, workspace).items():
+        key = _key(workspace, lock, python, tests)
+        title = f"model `{name}` alone, with the pins of {owners}"
+        if not options and already_passed(f"model-{name}", key, store=workspace.store):
+            notice(f"{title}: passed before with the same content")
+            continue
+        notice(title)
+        layout = make_layout(_manifest_of(lock), lock, store=workspace.store)
+        refuse_other_than_locked(layout, lock)
+        path = layout.worker_path(lock.environments[0].name, [name])
+        run_pytest(python, [tests], options, workspace, {"PYTHONPATH": _joined(path)})
+        if not options:
+            record_passed(f"model-{name}", key, store=workspace.store)
+
+
+def check_composition(
+    name: str, *, workspace: Workspace, python: Path, options: Sequence[str] = ()
+) -> None:
+    """Serve what a composition's lock says, and test it over HTTP.
+
+    The tests find in `STEVEDORE_URL` where it is served, in `STEVEDORE_LAYOUT` what from, in
+    `STEVEDORE_PYTHON` by which interpreter, and in `STEVEDORE_ALONE` the import path on which each
+    model stands alone. `options` are as in `check_model`. Raises `CheckFailed`, and `LockStale`
+    where the lock is not fresh.
+    """
+    manifest, lock = fresh(name, workspace=workspace)
+    tests = workspace.composition(name) / "tests"
+    key = _key(workspace, lock, python, tests)
+    if not options and already_passed(f"composition-{name}", key, store=workspace.store):
+        notice(f"composition `{name}`: passed before with the same content")
+        return
+    store = workspace.store
+    layout = make_layout(manifest, lock, store=store)
+    refuse_other_than_locked(layout, lock)
+    interpreter = find_interpreter(lock.python, store=store).program
+    with _served(layout, interpreter) as url:
+        variables = {"STEVEDORE_URL": url, **test_variables(manifest, lock, workspace)}
+        run_pytest(python, [tests], options, workspace, variables)
+    if not options:
+        record_passed(f"composition-{name}", key, store=store)
+
+
+def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict[str, str]:
+    """Return what the tests of a composition find in their environment, but for the URL."""
+    interpreter = find_interpreter(lock.python, store=workspace.store).program
+    return {
+        "STEVEDORE_LAYOUT": str(make_layout(manifest, lock, store=workspace.store).root),
+        "STEVEDORE_PYTHON": str(interpreter),
+        "STEVEDORE_ALONE": json.dumps(_paths_alone(lock, workspace)),
+    }
+
+
+def refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
+    """Raise `LayerRefused` unless a layout holds exactly the distributions of a lock."""
+    python = f"{lock.python}.0"
+    expected: dict[Path, dict[str, str]] = {
+        layout.environment(environment.name): {
+            pin.name: pin.version for pin in on_platform(environment.pins, host_platform(), python)
+        }
+        for environment in lock.environments
+    }
+    for wheel in lock.wheels:
+        place = layout.own(wheel.distribution.removeprefix(OWN_PREFIX))
+        expected[place] = {wheel.distribution: wheel.version}
+    for model in lock.models:
+        expected[layout.model(model.name)] = {model.distribution: model.version}
+    for place, locked in expected.items():
+        found = {d.name: d.version for d in distributions(place)}
+        if found != locked:
+            odd = sorted(dict(found.items() ^ locked.items()))
+            raise LayerRefused(
+                f"{place}: what is installed is not what is locked: "
+                + ", ".join(f"`{n}` {found.get(n)} instead of {locked.get(n)}" for n in odd)
+            )
+
+
+def _restricted_locks(name: str, workspace: Workspace) -> Mapping[Lock, str]:
+    """Return the distinct locks of one model alone, and whose they are."""
+    owners: dict[Lock, list[str]] = {}
+    for composition in workspace.compositions():
+        directory = workspace.composition(composition)
+        manifest = Manifest.parse(directory / "composition.toml")
+        if name in {pin.name for pin in manifest.models}:
+            served = composition_now(composition, workspace=workspace)
+            owners.setdefault(served.lock.restrict(name), []).append(composition)
+    if not owners:
+        notice(f"model `{name}` is in no composition: it is tested with a lock of its own")
+        return {model_alone(name, workspace=workspace).lock.restrict(name): f"`{name}` alone"}
+    return {
+        lock: ", ".join(f"composition `{owner}`" for owner in names)
+        for lock, names in owners.items()
+    }
+
+
+def _manifest_of(lock: Lock) -> Manifest:
+    return Manifest.of_model(lock.name, version=lock.version, python=lock.python)
+
+
+def _paths_alone(lock: Lock, workspace: Workspace) -> Mapping[str, str]:
+    """Return, for every model, the import path of a layout that holds no other model."""
+    paths = {}
+    for model in lock.models:
+        alone = lock.restrict(model.name)
+        layout = make_layout(_manifest_of(alone), alone, store=workspace.store)
+        paths[model.name] = _joined(layout.worker_path(alone.environments[0].name, [model.name]))
+    return paths
+
+
+def _key(workspace: Workspace, lock: Lock, python: Path, tests: Path) -> str:
+    """Return the key of a check: all that can change its outcome is a part of it."""
+    version = run([str(python), "-c", "import platform; print(platform.python_version())"]).strip()
+    if not version.startswith(f"{lock.python}."):
+        raise CheckFailed(f"the tests run on Python {version}, and the lock is for {lock.python}")
+    if not any(tests.glob("**/test_*.py")):
+        raise WorkspaceInvalid(f"{tests}: no `test_*.py` found; there must be at least one")
+    return key_of(
+        {
+            "lock": lock.digest,
+            "tests": content_of(tests),
+            "tools": content_of(workspace.root / "requirements" / "test.txt"),
+            "settings": content_of(workspace.root / "pyproject.toml"),
+            "build": content_of(Path(__file__).parent),
+            "python": [version, find_interpreter(lock.python, store=workspace.store).version],
+            "platform": host_platform().name,
+        }
+    )
+
+
+def run_pytest(
+    python: Path,
+    tests: Sequence[Path],
+    options: Sequence[str],
+    workspace: Workspace,
+    variables: Mapping[str, str],
+) -> None:
+    """Run some directories of tests in a Python. Raises `CheckFailed`."""
+    places = [str(directory) for directory in tests]
+    command = [str(python), "-m", "pytest", "-p", "no:cacheprovider", *places, *options]
+    environment = {**os.environ, "PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(  # noqa: S603 - a list, never a shell
+        command, cwd=workspace.root, env={**environment, **variables}, check=False
+    )
+    if done.returncode != 0:
+        names = ", ".join(str(directory.relative_to(workspace.root)) for directory in tests)
+        raise CheckFailed(f"{names}: tests failed, see above")
+
+
+@contextmanager
+def _served(layout: Layout, python: Path) -> Iterator[str]:
+    """Serve a layout on a free port of this machine; stop it in the end, come what may."""
+    with socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    command, environment = serving_command(layout, python=python, host="127.0.0.1", port=port)
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603 - a list, never a shell
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT
+        )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _await_live(url, process, log)
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=_STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _await_live(url: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
+    give_up = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/livez", timeout=1):  # noqa: S310 - http, ours
+                return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            time.sleep(0.05)
+    log.seek(0)
+    said = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace")
+    ended = f"ended with {process.returncode}" if process.poll() is not None else "does not answer"
+    raise CheckFailed(f"the server of the composition {ended}; it said:\n{said}")
+
+
+def _joined(path: Sequence[Path]) -> str:
+    return os.pathsep.join(str(place) for place in path)

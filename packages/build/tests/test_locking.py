@@ -1,0 +1,229 @@
+"""From a manifest to a lock, and whether a lock is fresh."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+
+from stevedore_build.errors import LockStale, ResolutionFailed, WorkspaceInvalid
+from stevedore_build.locking import differences, lock_manifest, refuse_stale, wheels_of
+from stevedore_build.wheels import OwnWheel
+from stevedore_build.workspace import Workspace
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+
+HEAD = 'name = "pair"\nversion = "1.0.0"\npython = "3.11"\n\n[models]\n'
+
+
+def manifest(models: str = 'iris = "1.0.0"\ndigits = "1.0.0"\n') -> Manifest:
+    """Return a manifest with these lines under `[models]`."""
+    return Manifest.from_text(HEAD + models, file="composition.toml")
+
+
+def lock(workspace: Workspace, asked: Manifest, previous: Lock | None = None) -> Lock:
+    """Lock a manifest."""
+    return lock_manifest(asked, wheels(workspace, asked), previous=previous)
+
+
+def wheels(workspace: Workspace, asked: Manifest) -> Mapping[str, OwnWheel]:
+    """Build what a manifest needs."""
+    tiny.track(workspace.root)
+    return wheels_of(asked, workspace=workspace)
+
+
+def names(locked: Lock) -> dict[str, list[str]]:
+    """Return what each environment of a lock pins."""
+    return {e.name: [f"{p.name} {p.version}" for p in e.pins] for e in locked.environments}
+
+
+def test_one_environment(workspace: Workspace, index: Path) -> None:
+    """Models share an environment; the front has one of its own; ours are in neither."""
+    for name in ("alpha", "beta", "core_needs", "api_needs"):
+        tiny.write_wheel(index, name)
+    tiny.add_package(workspace.root, "core", requires=["core_needs"])
+    tiny.add_package(workspace.root, "api", requires=["ml-py-stevedore-core", "api_needs"])
+    tiny.add_model(workspace.root, "iris", requires=["alpha", "beta"])
+    tiny.add_model(workspace.root, "digits", requires=["beta"])
+    locked = lock(workspace, manifest())
+    assert names(locked) == {
+        "default": ["alpha 1.0", "beta 1.0", "core-needs 1.0"],
+        "front": ["api-needs 1.0", "core-needs 1.0"],
+    }
+    assert {m.name: m.requires for m in locked.models} == {
+        "iris": ("alpha", "beta", "core-needs"),
+        "digits": ("beta", "core-needs"),
+    }
+    built = wheels(workspace, manifest())
+    assert [w.sha256 for w in locked.wheels] == [
+        built[f"ml-py-stevedore-{own}"].sha256 for own in ("core", "api")
+    ]
+    assert [m.sha256 for m in locked.models] == [
+        built[f"stevedore-model-{model}"].sha256 for model in ("iris", "digits")
+    ]
+
+
+def test_extras(workspace: Workspace, index: Path) -> None:
+    """An optional requirement of ours counts only where it is asked for."""
+    tiny.write_wheel(index, "alpha")
+    project = tiny.add_package(workspace.root, "core") / "pyproject.toml"
+    extra = '\n[project.optional-dependencies]\nplots = ["alpha"]\n\n[tool.hatch'
+    project.write_text(project.read_text().replace("\n[tool.hatch", extra, 1))
+    assert names(lock(workspace, manifest()))["default"] == []
+    tiny.add_model(workspace.root, "iris", requires=["ml-py-stevedore-core[plots]"])
+    locked = lock(workspace, manifest())
+    assert names(locked) == {"default": ["alpha 1.0"], "front": []}
+    assert {m.name: m.requires for m in locked.models} == {"iris": ("alpha",), "digits": ()}
+
+
+def test_conflict(workspace: Workspace, index: Path) -> None:
+    """Two models that cannot share an environment: who, why, and what to write."""
+    tiny.write_wheel(index, "alpha", "1.0")
+    tiny.write_wheel(index, "alpha", "2.0")
+    tiny.add_model(workspace.root, "iris", requires=["alpha<2"])
+    tiny.add_model(workspace.root, "digits", requires=["alpha>=2"])
+    with pytest.raises(ResolutionFailed) as caught:
+        lock(workspace, manifest())
+    first, *explanation, last = str(caught.value).splitlines()
+    assert first == (
+        "environment `default` of composition `pair` cannot hold `iris`, `digits` together."
+    )
+    assert "alpha<2" in " ".join(explanation)
+    assert last == (
+        "Give one of them an environment of its own in the manifest, such as `iris = { version = "
+        '"1.0.0", environment = "other" }`, or change what it requires.'
+    )
+
+
+def test_environments(workspace: Workspace, index: Path) -> None:
+    """What the message above says to write works."""
+    tiny.write_wheel(index, "alpha", "1.0")
+    tiny.write_wheel(index, "alpha", "2.0")
+    tiny.add_model(workspace.root, "iris", requires=["alpha<2"])
+    tiny.add_model(workspace.root, "digits", requires=["alpha>=2"])
+    apart = manifest('iris = { version = "1.0.0", environment = "other" }\ndigits = "1.0.0"\n')
+    assert names(lock(workspace, apart)) == {
+        "default": ["alpha 2.0"],
+        "front": [],
+        "other": ["alpha 1.0"],
+    }
+
+
+@pytest.mark.usefixtures("index")
+def test_unsolvable_front(workspace: Workspace) -> None:
+    """If api itself asks for the impossible, no model is blamed."""
+    tiny.add_package(workspace.root, "api", requires=["absent"])
+    with pytest.raises(ResolutionFailed, match=r"^environment `front` of composition `pair`: "):
+        lock(workspace, manifest())
+
+
+def test_other_version(workspace: Workspace) -> None:
+    """A pin that the workspace cannot fulfil: both versions and both ways out."""
+    with pytest.raises(WorkspaceInvalid) as caught:
+        wheels(workspace, manifest('iris = "1.1.0"\ndigits = "2.0.0"\n'))
+    assert str(caught.value) == (
+        "composition `pair`: `models.iris` is pinned to `1.1.0`, and `models/iris` is at `1.0.0`; "
+        "`models.digits` is pinned to `2.0.0`, and `models/digits` is at `1.0.0`; change the pin "
+        "in the manifest, or check out the commit that has the pinned version"
+    )
+
+
+def test_unchanged_requirements_ask_nobody(workspace: Workspace, index: Path) -> None:
+    """Changed code alone gives another lock with the same pins, even without an index."""
+    wheel = tiny.write_wheel(index, "alpha")
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    before = lock(workspace, manifest())
+    tiny.write_wheel(index, "alpha", "2.0")
+    wheel.unlink()
+    tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/more.py", "")
+    after = lock(workspace, manifest(), previous=before)
+    assert after.environments == before.environments
+    assert after.models[0].sha256 != before.models[0].sha256
+
+
+def test_pins_stay(workspace: Workspace, index: Path) -> None:
+    """A new requirement changes no pin that still fits; an upgrade takes the newest."""
+    tiny.write_wheel(index, "alpha", "1.0")
+    tiny.write_wheel(index, "beta")
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    before = lock(workspace, manifest())
+    tiny.write_wheel(index, "alpha", "2.0")
+    tiny.add_model(workspace.root, "digits", requires=["beta"])
+    after = lock(workspace, manifest(), previous=before)
+    assert names(after)["default"] == ["alpha 1.0", "beta 1.0"]
+    built = wheels(workspace, manifest())
+    upgraded = lock_manifest(manifest(), built, previous=before, upgrade=True)
+    assert names(upgraded)["default"] == ["alpha 2.0", "beta 1.0"]
+
+
+def test_models_never_meet(workspace: Workspace) -> None:
+    """A model requires core, not another model."""
+    tiny.add_model(workspace.root, "iris", requires=["stevedore-model-digits"])
+    with pytest.raises(WorkspaceInvalid) as caught:
+        lock(workspace, manifest())
+    assert str(caught.value) == (
+        "`stevedore-model-iris` requires `stevedore-model-digits`; models and packages only ever "
+        "require `ml-py-stevedore-core`"
+    )
+
+
+def test_other_core(workspace: Workspace) -> None:
+    """A model may ask for a core that is not the workspace's."""
+    tiny.add_model(workspace.root, "iris", requires=["ml-py-stevedore-core>=2"])
+    with pytest.raises(WorkspaceInvalid) as caught:
+        lock(workspace, manifest())
+    assert str(caught.value) == (
+        "`stevedore-model-iris` requires `ml-py-stevedore-core>=2`, and the workspace has "
+        "`ml-py-stevedore-core` 0.1.0; change one of the two"
+    )
+
+
+def test_address(workspace: Workspace) -> None:
+    """A requirement that is an address cannot be locked."""
+    directory = tiny.add_model(workspace.root, "iris", requires=["alpha @ file:///alpha.whl"])
+    with (directory / "pyproject.toml").open("a") as file:
+        file.write("[tool.hatch.metadata]\nallow-direct-references = true\n")
+    with pytest.raises(WorkspaceInvalid) as caught:
+        lock(workspace, manifest())
+    assert str(caught.value) == (
+        "`stevedore-model-iris` requires `alpha @ file:///alpha.whl`; a lock holds versions and "
+        "hashes, not addresses: require a released version"
+    )
+
+
+@pytest.mark.usefixtures("index")
+def test_fresh(workspace: Workspace) -> None:
+    """A lock of what is there differs in nothing; making it again gives the same text."""
+    locked = lock(workspace, manifest())
+    assert differences(manifest(), locked, wheels(workspace, manifest())) == ()
+    refuse_stale(manifest(), locked, wheels(workspace, manifest()))
+    assert lock(workspace, manifest()).text == locked.text
+
+
+@pytest.mark.usefixtures("index")
+def test_stale(workspace: Workspace) -> None:
+    """All that changed since is named, and what to run."""
+    locked = lock(workspace, manifest())
+    tiny.write(workspace.root / "packages/core/src/stevedore_core/more.py", "")
+    tiny.add_model(workspace.root, "tulip")
+    now = manifest('iris = "1.0.0"\ntulip = "1.0.0"\n')
+    with pytest.raises(LockStale) as caught:
+        refuse_stale(now, locked, wheels(workspace, now))
+    assert str(caught.value) == (
+        "the lock of `pair` is not what would be locked now: the manifest changed; "
+        "`ml-py-stevedore-core` 0.1.0 changed; `stevedore-model-tulip` is not in the lock; "
+        "`stevedore-model-digits` is only in the lock; "
+        "run `make lock NAME=pair` and review what it changes"
+    )
+
+
+@pytest.mark.usefixtures("index")
+def test_base_is_locked(workspace: Workspace) -> None:
+    """The base image that the manifest names is in the lock."""
+    named = Manifest.from_text(
+        manifest().text + '\n[image]\nbase = "python:3.11"\n', file="composition.toml"
+    )
+    assert lock(workspace, named) == replace(
+        lock(workspace, manifest()), base="python:3.11", manifest_sha256=named.sha256
+    )

@@ -1,0 +1,144 @@
+"""The smallest repository that can be locked, and the smallest third-party wheels."""
+
+import base64
+import hashlib
+import subprocess
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from stevedore_build.workspace import Workspace
+
+__all__ = ["add_model", "add_package", "make_repository", "track", "write", "write_wheel"]
+
+COMPOSITION = """\
+name = "pair"
+version = "1.0.0"
+python = "3.11"
+
+[models]
+iris = "1.0.0"
+digits = "1.0.0"
+"""
+
+SERVER = '''
+"""Answers every request with 200, as a server of compositions would answer `/livez`."""
+import http.server, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'"LIVE"')
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+'''
+
+
+def write(file: Path, text: str) -> None:
+    """Write a file, and the directories above it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+
+
+def track(root: Path) -> None:
+    """Have git track everything that is there."""
+    subprocess.run(["git", "add", "--all"], cwd=root, check=True)
+
+
+def make_repository(root: Path) -> Workspace:
+    """Write a repository with core, api, two models and a composition of both; all is tracked."""
+    root.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
+    write(root / ".gitignore", ".stevedore/\n__pycache__/\n")
+    write(root / "pyproject.toml", "[tool.pytest.ini_options]\n")
+    write(root / "requirements" / "test.txt", "")
+    add_package(root, "core")
+    add_package(root, "api", requires=["ml-py-stevedore-core>=0.1"])
+    write(root / "packages/api/src/stevedore_api/__main__.py", SERVER)
+    add_model(root, "iris")
+    add_model(root, "digits")
+    write(root / "compositions/pair/composition.toml", COMPOSITION)
+    write(root / "compositions/pair/tests/test_pair.py", "def test_pair():\n    assert True\n")
+    track(root)
+    return Workspace(root=root)
+
+
+def add_package(root: Path, folder: str, *, requires: Sequence[str] = ()) -> Path:
+    """Write a package under `packages/`."""
+    return _add(
+        root / "packages" / folder, f"ml-py-stevedore-{folder}", f"stevedore_{folder}", requires
+    )
+
+
+def add_model(
+    root: Path, name: str, *, version: str = "1.0.0", requires: Sequence[str] = ()
+) -> Path:
+    """Write a model package with a test that passes."""
+    directory = root / "models" / name
+    write(directory / "tests" / f"test_{name}.py", "def test_model():\n    assert True\n")
+    return _add(
+        directory,
+        f"stevedore-model-{name}",
+        f"stevedore_model_{name}",
+        ["ml-py-stevedore-core", *requires],
+        version=version,
+        more=f'\n[project.entry-points."ml_py_stevedore.models"]\n'
+        f'{name} = "stevedore_model_{name}:load"\n',
+    )
+
+
+def _add(  # noqa: PLR0913 - each is a line of a pyproject
+    directory: Path,
+    distribution: str,
+    import_name: str,
+    requires: Sequence[str],
+    *,
+    version: str = "0.1.0",
+    more: str = "",
+) -> Path:
+    write(
+        directory / "pyproject.toml",
+        '[build-system]\nrequires = ["hatchling==1.33.0"]\n'
+        'build-backend = "hatchling.build"\n\n'
+        f'[project]\nname = "{distribution}"\nversion = "{version}"\n'
+        f"dependencies = {list(requires)!r}\n{more}\n"
+        f'[tool.hatch.build.targets.wheel]\npackages = ["src/{import_name}"]\n',
+    )
+    write(directory / "src" / import_name / "__init__.py", f'"""{distribution}"""\n')
+    return directory
+
+
+def write_wheel(  # noqa: PLR0913 - each is a part of a wheel
+    directory: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    files: Mapping[str, str] | None = None,
+    requires: Sequence[str] = (),
+    entry_points: str = "",
+) -> Path:
+    """Write a third-party wheel of pure Python; it holds one module of its name by default."""
+    info = f"{name}-{version}.dist-info"
+    content = dict(files if files is not None else {f"{name}/__init__.py": ""})
+    needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
+    content[f"{info}/METADATA"] = (
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+    )
+    content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    if entry_points:
+        content[f"{info}/entry_points.txt"] = entry_points
+    record = "".join(f"{path},{_recorded(text)}\n" for path, text in content.items())
+    content[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n"
+    directory.mkdir(parents=True, exist_ok=True)
+    wheel = directory / f"{name}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for path, text in content.items():
+            archive.writestr(path, text)
+    return wheel
+
+
+def _recorded(text: str) -> str:
+    digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"sha256={digest.rstrip('=')},{len(text.encode())}"

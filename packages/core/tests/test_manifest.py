@@ -1,0 +1,123 @@
+"""What a manifest may say."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from stevedore_core.errors import DocumentInvalid
+from stevedore_core.manifest import Manifest, ModelPin
+
+TEXT = """\
+name = "bundle"
+version = "1.0.0"
+python = "3.11"
+
+[models]
+iris = "1.0.0"
+digits = { version = "1.2.0", environment = "onnx", workers = 2 }
+
+[serve]
+readiness = "any"
+
+[image]
+base = "python:3.11-slim-bookworm"
+"""
+
+
+def refusal(text: str) -> str:
+    """Return what is said of a manifest that is refused."""
+    with pytest.raises(DocumentInvalid) as caught:
+        Manifest.from_text(text, file="composition.toml")
+    return str(caught.value)
+
+
+def test_full(tmp_path: Path) -> None:
+    """Everything a manifest can say is read, and its text is kept for the digest."""
+    file = tmp_path / "composition.toml"
+    file.write_text(TEXT)
+    manifest = Manifest.parse(file)
+    assert manifest == Manifest(
+        name="bundle",
+        version="1.0.0",
+        python="3.11",
+        models=(
+            ModelPin(name="iris", version="1.0.0", environment="default", workers=None),
+            ModelPin(name="digits", version="1.2.0", environment="onnx", workers=2),
+        ),
+        readiness="any",
+        base="python:3.11-slim-bookworm",
+        text=TEXT,
+    )
+    assert manifest.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def test_of_model() -> None:
+    """A model alone has the shortest manifest, in which all else is the default."""
+    manifest = Manifest.of_model("iris", version="1.0.0", python="3.11")
+    assert manifest.models == (ModelPin(name="iris", version="1.0.0"),)
+    assert (manifest.name, manifest.readiness, manifest.base) == ("iris", "all", None)
+
+
+def test_absent_file(tmp_path: Path) -> None:
+    """A file that is not there is named."""
+    file = tmp_path / "composition.toml"
+    with pytest.raises(DocumentInvalid) as caught:
+        Manifest.parse(file)
+    assert str(caught.value) == (
+        f"{file}: cannot be read: [Errno 2] No such file or directory: '{file}'"
+    )
+
+
+def test_not_toml() -> None:
+    """A syntax error is told with its place."""
+    assert refusal("name =") == "composition.toml: not TOML: Invalid value (at end of document)"
+
+
+def test_no_models() -> None:
+    """A composition without models serves nothing and is a mistake."""
+    head = TEXT.split("[models]", maxsplit=1)[0]
+    assert refusal(head + "[models]\n") == (
+        'composition.toml: `models`: names no model; write one as `iris = "1.0.0"`'
+    )
+
+
+def test_everything_wrong() -> None:
+    """All problems are listed at once."""
+    text = """\
+name = "Bundle"
+python = "3.9"
+verison = "1.0.0"
+[models]
+iris = ">=1.0"
+big-one = "1.0.0"
+big_one = "1.0.0"
+Odd = "1.0.0"
+front = { version = "1.0.0", environment = "front", workers = 0, size = 1 }
+[serve]
+readiness = "most"
+[image]
+base = "python:3.11 AS x"
+"""
+    name = "a name of lower-case letters, digits and single `-` or `_`, at most 63 characters"
+    assert refusal(text).splitlines() == [
+        "composition.toml: 12 problems",
+        f"  `name`: expected {name}, found `Bundle`",
+        "  `version`: missing; expected one exact version such as `1.0.0`",
+        "  `python`: expected a minor version of Python from `3.11` on, found `3.9`",
+        "  `models.iris`: expected one exact version such as `1.0.0`, found `>=1.0`",
+        "  `models.big_one`: the same name as `big-one`: `-` and `_` count as one",
+        f"  `models.Odd`: expected {name}",
+        (
+            "  `models.front.environment`: `front` is the HTTP process's own environment; "
+            "choose another"
+        ),
+        "  `models.front.workers`: expected a whole number from 1 to 64, found `0`",
+        "  `models.front.size`: unknown key; known: `environment`, `version`, `workers`",
+        "  `serve.readiness`: expected `all` or `any`, found `most`",
+        (
+            "  `image.base`: expected an image reference such as `python:3.11-slim-bookworm`, "
+            "found `python:3.11 AS x`"
+        ),
+        "  `verison`: unknown key; did you mean `version`?",
+    ]

@@ -1,0 +1,95 @@
+"""Containers that never outlive their test, and what is expected of them."""
+
+import json
+import os
+import subprocess
+import tarfile
+import tempfile
+import tomllib
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from image_under_test import ALONE, IMAGE, LAYOUT, Container, StartContainer, engine
+
+PREDICT_ALONE = """
+import sys
+from stevedore_core.calls import predict
+from stevedore_core.discovery import load_model
+
+sys.stdout.buffer.write(predict(load_model(sys.argv[1]), sys.stdin.buffer.read()))
+"""
+
+
+@pytest.fixture(scope="session")
+def lock() -> dict[str, object]:
+    """The composition's lock, as its file has it."""
+    path = Path(os.environ["STEVEDORE_COMPOSITION"]) / "lock.toml"
+    return tomllib.loads(path.read_text("utf-8"))
+
+
+@pytest.fixture
+def start_container(lock: dict[str, object]) -> Iterator[StartContainer]:
+    """Start containers of the image with the flags that a test is about."""
+    names: list[str] = []
+
+    def start(*flags: str) -> Container:
+        names.append(f"stevedore-test-{uuid.uuid4()}")
+        engine("run", "--detach", "--name", names[-1], *flags, IMAGE)
+        container = Container(name=names[-1], python=str(lock["python"]))
+        container.await_ready()
+        return container
+
+    yield start
+    for name in names:
+        engine("rm", "--force", name, check=False)
+
+
+@pytest.fixture(scope="session")
+def payloads() -> dict[str, str]:
+    """Every model's packaged example payload."""
+    return {
+        model: (
+            LAYOUT
+            / "models"
+            / model
+            / f"stevedore_model_{model.replace('-', '_')}"
+            / "examples"
+            / "predict.json"
+        ).read_text("utf-8")
+        for model in ALONE
+    }
+
+
+@pytest.fixture(scope="session")
+def predictions(payloads: dict[str, str]) -> dict[str, str]:
+    """What every model answers alone, outside of any container."""
+    return {
+        model: subprocess.run(
+            [os.environ["STEVEDORE_PYTHON"], "-c", PREDICT_ALONE, model],
+            input=payload,
+            env={"PYTHONPATH": ALONE[model], "PYTHONSAFEPATH": "1"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for model, payload in payloads.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def layers() -> Iterator[list[Path]]:
+    """The tars of the image's own layers, without the base's."""
+    labels = json.loads(
+        engine("image", "inspect", "--format", "{{json .Config.Labels}}", IMAGE).stdout
+    )
+    base = labels["org.opencontainers.image.base.digest"]
+    printed = engine("image", "inspect", "--format", "{{json .RootFS.Layers}}", base).stdout
+    with tempfile.TemporaryDirectory() as room:
+        engine("save", "--output", f"{room}/image.tar", IMAGE)
+        with tarfile.open(f"{room}/image.tar") as archive:
+            archive.extractall(room, filter="data")
+        [manifest] = json.loads((Path(room) / "manifest.json").read_text("utf-8"))
+        own = manifest["Layers"][len(json.loads(printed)) :]
+        yield [Path(room) / name for name in own]
