@@ -132,6 +132,4 @@ def stevedore(session: nox.Session, command: str, *arguments: str) -> None:
     if not (TOOLS / "ml-stevedore").exists():
         subprocess.run(["make", "tools"], cwd=ROOT, check=True)
     python = str(Path(session.bin) / "python")
-    session.run(
-        str(TOOLS / "ml-stevedore"), command, "--python", python, *arguments, external=True
-    )
+    session.run(str(TOOLS / "ml-stevedore"), command, "--python", python, *arguments, external=True)
