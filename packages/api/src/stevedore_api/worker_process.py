@@ -67,18 +67,26 @@ class WorkerProcess(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, command: WorkerCommand, outer: Mapping[str, str]) -> None:
-        """Start the process and listen to it."""
+        """Start the process and listen to it.
+
+        Raises:
+            OSError: The operating system has no process or file descriptor left.
+        """
         ours, theirs = socket.socketpair()
         arguments = [str(theirs.fileno()), *command.models]
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; forking takes a ms
-                # -S: no site-packages; the import path is what the command says.
-                [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
-                env=command.environ(outer),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                process_group=0,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; takes a ms
+                    # -S: no site-packages; the import path is what the command says.
+                    [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
+                    env=command.environ(outer),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)  # noqa: FBT003  # takes it by position only
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
 
