@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -103,10 +104,8 @@ class WorkerProcess(asyncio.Protocol):
     def kill(self) -> None:
         """End the worker and its children at once; `on_end` follows."""
         if self._process is not None and self._process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):  # `wait` reaped it just now, in its thread
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                _log.debug("worker %d was gone already", self._process.pid)
         if self._transport is not None:
             self._transport.abort()
 
