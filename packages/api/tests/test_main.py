@@ -11,6 +11,7 @@ import pytest
 import served_layout
 from served_layout import MakeLayout, Model, Serve, obedient
 
+import stevedore_api.__main__
 from stevedore_api import probe
 from stevedore_api.settings import Settings
 
@@ -132,13 +133,34 @@ def test_the_probe(
     assert said.count(f"nothing answers on port {port}: ") == 2
 
 
-def test_the_probe_of_a_server_that_is_not_ready(
-    make_layout: MakeLayout, serve: Serve, monkeypatch: pytest.MonkeyPatch
+def test_importing_starts_nothing() -> None:
+    """Only being run as a program has an effect."""
+    for module in (stevedore_api.__main__, probe):
+        assert callable(module.main)
+
+
+@pytest.mark.parametrize(("loads", "status"), [(True, 0), (False, 1)])
+def test_the_probe_as_a_program(
+    make_layout: MakeLayout,
+    serve: Serve,
+    loads: bool,  # noqa: FBT001  # a case
+    status: int,
 ) -> None:
-    """Alive is not ready."""
-    server = serve(make_layout(one=Model(source="raise ImportError")))
-    monkeypatch.setenv("STEVEDORE_PORT", server.url.rpartition(":")[2])
-    assert probe.main() == 1
+    """What an image runs to learn whether it is healthy ends in 0 or 1."""
+    source = obedient("one") if loads else "raise ImportError"
+    root = make_layout(one=Model(source=source))
+    server = serve(root)
+    if loads:
+        server.wait_until("/readyz")
+    finished = subprocess.run(
+        [sys.executable, "-S", *served_layout.measuring(), "-m", "stevedore_api.probe"],
+        env={
+            **served_layout.front_environ(root, {}),
+            "STEVEDORE_PORT": server.url.rpartition(":")[2],
+        },
+        check=False,
+    )
+    assert finished.returncode == status
 
 
 def test_the_first_line_says_where(layout: Path, serve: Serve) -> None:
