@@ -108,6 +108,14 @@ def test_image(session: nox.Session, composition: str) -> None:
     stevedore(session, "test-image", composition, options)
 
 
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:
     """Return the names asked for after `--`, all if none, and what to hand on to pytest.
 

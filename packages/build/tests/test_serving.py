@@ -1,5 +1,6 @@
 """What is served: the lock where it is fresh, the workspace where it moved on."""
 
+import os
 import subprocess
 import sys
 import time
@@ -88,17 +89,19 @@ def test_model_and_composition_of_one_name(workspace: Workspace) -> None:
     assert len(composition_now("iris", workspace=workspace).lock.models) == 2
 
 
-def test_command(tmp_path: Path) -> None:
-    """The server gets the front's path and a safe one, and nothing is left to the shell."""
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server gets the front's path and a safe one, and no variable meant for tests."""
+    monkeypatch.setattr(os, "environ", {"HOME": "/h", "STEVEDORE_ENGINES": "podman"})
     layout = Layout(root=tmp_path)
     python = Path("/p/bin/python")
     command, variables = serving_command(layout, python=python, host="127.0.0.1", port=1)
     assert command == [
         "/p/bin/python",
-        *("-m", "stevedore_api", "--layout", str(tmp_path)),
+        *("-S", "-m", "stevedore_api", "--layout", str(tmp_path)),
         *("--host", "127.0.0.1", "--port", "1"),
     ]
     assert variables == {
+        "HOME": "/h",
         "PYTHONPATH": ":".join(str(path) for path in layout.front_path()),
         "PYTHONSAFEPATH": "1",
         "PYTHONUNBUFFERED": "1",

@@ -23,6 +23,9 @@ from stevedore_core.manifest import Manifest
 __all__ = ["Served", "composition_now", "fresh", "model_alone", "serve", "serving_command"]
 
 _PYTHON = "3.11"
+
+_FOR_TESTS = ("STEVEDORE_ENGINES", "STEVEDORE_REQUIRE_ENGINE", "STEVEDORE_TEST_DATA")
+"""Variables that speak to the tests: the server would refuse them as settings it does not know."""
 """The minor version on which a model without a composition is served."""
 
 
@@ -91,11 +94,13 @@ def _locked_aside(
 def serving_command(
     layout: Layout, *, python: Path, host: str, port: int
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the command that serves a layout, and the variables it needs."""
+    """Return the command that serves a layout, and the environment to run it in."""
     path = os.pathsep.join(str(place) for place in layout.front_path())
-    command = [str(python), "-m", "stevedore_api", "--layout", str(layout.root)]
+    # -S: nothing that is installed beside Python is seen, as in the image.
+    command = [str(python), "-S", "-m", "stevedore_api", "--layout", str(layout.root)]
     command += ["--host", host, "--port", str(port)]
-    return command, {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    outer = {name: value for name, value in os.environ.items() if name not in _FOR_TESTS}
+    return command, outer | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoReturn:
@@ -103,7 +108,7 @@ def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoRe
     store = workspace.store
     layout = make_layout(served.manifest, served.lock, store=store)
     python = find_interpreter(served.lock.python, store=store).program
-    command, variables = serving_command(layout, python=python, host=host, port=port)
+    command, environment = serving_command(layout, python=python, host=host, port=port)
     names = ", ".join(f"`{model.name}` {model.version}" for model in served.lock.models)
     notice(f"serving {names} on http://{host}:{port} (Swagger: http://{host}:{port}/docs)")
-    os.execve(command[0], command, {**os.environ, **variables})  # noqa: S606 - a list, no shell
+    os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell
