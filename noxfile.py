@@ -28,6 +28,7 @@ def found(pattern: str) -> list[str]:
     return names
 
 
+TESTS = ("packages/*/tests", "compositions/*/tests", "tests")
 PACKAGES = found("packages/*/pyproject.toml")
 MODELS = found("models/*/pyproject.toml")
 COMPOSITIONS = found("compositions/*/composition.toml")
@@ -51,10 +52,14 @@ def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages")
     install_own(session)
-    for directory in sorted(ROOT.glob("packages/*")):
-        session.run("mypy", str(directory.relative_to(ROOT)))
-    for directory in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
-        session.run("mypy", "--ignore-missing-imports", str(directory.relative_to(ROOT)))
+    for sources in sorted(ROOT.glob("packages/*/src")):
+        session.run("mypy", str(sources.relative_to(ROOT)))
+    for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
+        session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
+    # Tests go by directory: two directories may have a `conftest` each.
+    tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
+    for place in sorted(tests):
+        session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
     session.run("mypy", "noxfile.py")
 
 
@@ -101,6 +106,14 @@ def test_image(session: nox.Session, composition: str) -> None:
         session.skip("not asked for")
     install(session, "test")
     stevedore(session, "test-image", composition, options)
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/docs", *session.posargs)
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:

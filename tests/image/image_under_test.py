@@ -50,7 +50,7 @@ class Container:
 
     def is_ready(self) -> bool:
         """Ask the image's own probe."""
-        return self.inside("-m", "stevedore_api.probe", check=False).returncode == 0
+        return self.inside("-S", "-m", "stevedore_api.probe", check=False).returncode == 0
 
     def await_ready(self) -> None:
         """Wait until the probe says so."""

@@ -98,12 +98,12 @@ def test_configuration(lock: dict[str, object]) -> None:
     }
     assert config["User"] == "65532:65532"
     assert config["ExposedPorts"] == {"8000/tcp": {}}
-    assert config["Cmd"] == [python, "-m", "stevedore_api"]
+    assert config["Cmd"] == [python, "-S", "-m", "stevedore_api"]
     assert not config.get("Entrypoint")
     assert not config.get("Volumes")
     # Podman shows the health check beside the configuration, docker in it.
     assert (config.get("Healthcheck") or found.get("Healthcheck")) == {
-        "Test": ["CMD", python, "-m", "stevedore_api.probe"],
+        "Test": ["CMD", python, "-S", "-m", "stevedore_api.probe"],
         "Interval": 10 * second,
         "Timeout": 5 * second,
         "StartPeriod": 60 * second,

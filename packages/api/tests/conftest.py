@@ -1,35 +1,19 @@
-"""Fixtures: a layout with small models, and servers on it."""
+"""Fixtures: layouts with small models, and servers on them."""
 
-import os
-import subprocess
-import sys
-import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import served_layout
-from served_layout import MakeLayout, Model, Serve, Server
-
-from stevedore_core.layout import Layout
+from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 
 @pytest.fixture
 def make_layout(tmp_path: Path) -> MakeLayout:
-    """Write a layout that holds the given models, whose requirements are this environment's."""
+    """Write a layout that holds the given models."""
 
     def make(readiness: str = "all", **models: Model) -> Path:
-        layout = Layout(root=tmp_path / "layout")
-        served_layout.link_own_packages(layout)
-        for environment in {"front", *(model.environment for model in models.values())}:
-            served_layout.link(layout.environment(environment), Path(sysconfig.get_path("purelib")))
-        for name, model in models.items():
-            served_layout.write_model(layout.model(name), name, model.source)
-        manifest = served_layout.manifest_of(readiness, models)
-        layout.composition.mkdir(parents=True)
-        layout.manifest.write_text(manifest.text)
-        served_layout.lock_of(manifest, models).write(layout.composition)
-        return layout.root
+        return served_layout.write_layout(tmp_path / "layout", readiness, models)
 
     return make
 
@@ -41,29 +25,38 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
     def start(layout: Path, **settings: str) -> Server:
         log = tmp_path / f"server-{len(servers)}.log"
-        environ = {
-            "PATH": os.environ["PATH"],
-            "PYTHONPATH": os.pathsep.join(map(str, Layout(root=layout).front_path())),
-            "PYTHONSAFEPATH": "1",
-            "STEVEDORE_LAYOUT": str(layout),
-            "STEVEDORE_PORT": "0",
-            **{f"STEVEDORE_{name.upper()}": value for name, value in settings.items()},
-        }
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-S", "-m", "stevedore_api"],
-                env=environ,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        server = Server(process, served_layout.url_of(log, process), log)
-        servers.append(server)
-        server.wait_until("/livez")
-        return server
+        servers.append(served_layout.start_server(layout, log, settings))
+        return servers[-1]
 
     yield start
     for server in servers:
-        server.client.close()
-        if server.process.poll() is None:
-            server.process.kill()
-            server.process.wait()
+        server.clean_up()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A ready server with narrow limits, for tests that leave it as it was.
+
+    The models `one` and `two` share a worker, `own` has two workers of its own.
+    """
+    directory = tmp_path_factory.mktemp("shared")
+    models = {
+        "one": Model(source=obedient("one")),
+        "two": Model(source=obedient("two")),
+        "own": Model(source=obedient("own"), workers=2),
+    }
+    server = served_layout.start_server(
+        served_layout.write_layout(directory / "layout", "all", models),
+        directory / "server.log",
+        {
+            "max_body_bytes": str(1 << 20),
+            "max_header_bytes": str(16 << 10),
+            "max_headers": "40",
+            "header_deadline_s": "1",
+            "body_deadline_s": "1",
+        },
+    )
+    server.wait_until("/readyz")
+    server.wait_until("/score")
+    yield server
+    server.clean_up()

@@ -7,12 +7,11 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import pytest
 
 import stevedore_api
 import stevedore_core
@@ -41,6 +40,9 @@ class Server:
     process: subprocess.Popen[bytes]
     url: str
     log: Path
+    """Standard output: the front's own lines."""
+    errors: Path
+    """Standard error: what workers and models write."""
     client: httpx.Client = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,20 +65,38 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"{path} was not {status} within {limit_s} s:\n{self.log.read_text()}")
 
+    def lines(self) -> list[dict[str, Json]]:
+        """Return the front's log, line by line; a line that is not JSON fails here."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
+
+    def clean_up(self) -> None:
+        """End the server, whatever state it is in."""
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 MakeLayout = Callable[..., Path]
 Serve = Callable[..., Server]
 
 OBEDIENT = """
-import os, signal, sys, time
+import os, signal, subprocess, sys, time
+from pathlib import Path
 from stevedore_core.predictor import Predictor
 
 ANY = {"type": "object", "required": ["do"], "properties": {"value": {}, "do": {"type": "string"}}}
+FAILURES = {"SystemExit": SystemExit, "KeyError": KeyError}
+EXAMPLE = {"do": "echo", "value": [1]}
 
 
 class Obedient(Predictor):
@@ -92,7 +112,7 @@ class Obedient(Predictor):
                 time.sleep(value)
                 return value
             case "raise":
-                raise {"SystemExit": SystemExit, "KeyError": KeyError}.get(value, ValueError)("secret")
+                raise FAILURES.get(value, ValueError)("secret")
             case "nan":
                 return float("nan")
             case "object":
@@ -105,6 +125,12 @@ class Obedient(Predictor):
                 return value
             case "pid":
                 return os.getpid()
+            case "note":
+                Path(value).write_text("run")
+            case "child":
+                return subprocess.Popen(["sleep", "60"]).pid
+            case "long":
+                return "x" * value
             case "environ":
                 return dict(os.environ)
             case "path":
@@ -118,7 +144,7 @@ class Obedient(Predictor):
 
 
 def load():
-    return Obedient(None, NAME, {"do": "echo", "value": [1]}, ANY, [1, 2], {"type": "array"}, "1.0.0")
+    return Obedient(None, NAME, EXAMPLE, ANY, [1, 2], {"type": "array"}, "1.0.0")
 """
 """A model whose payload says how it shall behave."""
 
@@ -128,27 +154,81 @@ def obedient(name: str) -> str:
     return OBEDIENT.replace("NAME", repr(name))
 
 
-def url_of(log: Path, process: subprocess.Popen[bytes]) -> str:
+def write_layout(root: Path, readiness: str, models: dict[str, Model]) -> Path:
+    """Write a layout that holds the given models, whose requirements are this environment's."""
+    layout = Layout(root=root)
+    _link_own_packages(layout)
+    for environment in {"front", *(model.environment for model in models.values())}:
+        _link(layout.environment(environment), Path(sysconfig.get_path("purelib")))
+    for name, model in models.items():
+        _write_model(layout.model(name), name, model.source)
+    manifest = _manifest_of(readiness, models)
+    layout.composition.mkdir(parents=True)
+    layout.manifest.write_text(manifest.text)
+    _lock_of(manifest, models).write(layout.composition)
+    return layout.root
+
+
+def front_environ(layout: Path, settings: dict[str, str]) -> dict[str, str]:
+    """Return the variables of a front on that layout, which takes any free port."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(str, Layout(root=layout).front_path())),
+        "PYTHONSAFEPATH": "1",
+        "STEVEDORE_LAYOUT": str(layout),
+        "STEVEDORE_PORT": "0",
+        **{f"STEVEDORE_{name.upper()}": value for name, value in settings.items()},
+    }
+
+
+def start_server(layout: Path, log: Path, settings: dict[str, str]) -> Server:
+    """Start a front and wait until it answers."""
+    errors = log.with_suffix(".errors")
+    with log.open("wb") as output, errors.open("wb") as error_output:
+        process = subprocess.Popen(
+            [sys.executable, "-S", *_measuring(), "-m", "stevedore_api"],
+            env=front_environ(layout, settings),
+            stdout=output,
+            stderr=error_output,
+        )
+    server = Server(process, _url_of(log, errors, process), log, errors)
+    server.wait_until("/livez")
+    return server
+
+
+def _measuring() -> Sequence[str]:
+    """Return what makes a front count its lines too, if this run of tests counts them."""
+    coverage = sys.modules.get("coverage")
+    measured = coverage.Coverage.current() if coverage is not None else None
+    if measured is None:
+        return ()
+    data = Path(str(measured.config.data_file)).absolute()
+    source = Path(str(stevedore_api.__file__)).parent
+    options = ["run", "--branch", "--parallel-mode", f"--data-file={data}", f"--source={source}"]
+    return ("-m", "coverage", *options)
+
+
+def _url_of(log: Path, errors: Path, process: subprocess.Popen[bytes]) -> str:
     begun = time.monotonic()
     while time.monotonic() - begun < START_LIMIT_S and process.poll() is None:
         for line in log.read_text().splitlines():
             if line.startswith("{") and "serving on" in (message := json.loads(line)["message"]):
                 return str(message).rsplit(" ", 1)[1]
         time.sleep(0.02)
-    raise AssertionError(f"the server did not start:\n{log.read_text()}")
+    raise AssertionError(f"the server did not start:\n{log.read_text()}{errors.read_text()}")
 
 
-def link(link: Path, target: Path) -> None:
+def _link(link: Path, target: Path) -> None:
     link.parent.mkdir(parents=True, exist_ok=True)
     link.symlink_to(target, target_is_directory=True)
 
 
-def link_own_packages(layout: Layout) -> None:
+def _link_own_packages(layout: Layout) -> None:
     for name, package in (("core", stevedore_core), ("api", stevedore_api)):
-        link(layout.own(name), Path(str(package.__file__)).parent.parent)
+        _link(layout.own(name), Path(str(package.__file__)).parent.parent)
 
 
-def write_model(directory: Path, name: str, source: str) -> None:
+def _write_model(directory: Path, name: str, source: str) -> None:
     package = f"stevedore_model_{name}"
     (directory / package).mkdir(parents=True)
     (directory / package / "__init__.py").write_text(source)
@@ -160,7 +240,7 @@ def write_model(directory: Path, name: str, source: str) -> None:
     (info / "entry_points.txt").write_text(entry)
 
 
-def manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
+def _manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
     lines = ['name = "sample"', 'version = "1.0.0"', 'python = "3.11"', "", "[models]"]
     for name, model in models.items():
         workers = "" if model.workers is None else f", workers = {model.workers}"
@@ -170,7 +250,7 @@ def manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
     return Manifest.from_text("\n".join(lines), file="composition.toml")
 
 
-def lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
+def _lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
     names = ["front", *dict.fromkeys(model.environment for model in models.values())]
     return Lock(
         name=manifest.name,

@@ -11,7 +11,7 @@ from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 @pytest.fixture
 def server(make_layout: MakeLayout, serve: Serve) -> Server:
-    """A server of the models `one` and `two`, which share a worker, and `own`, which has its own."""
+    """A server of `one` and `two`, which share a worker, and of `own`, which has its own."""
     layout = make_layout(
         one=Model(source=obedient("one")),
         two=Model(source=obedient("two")),
@@ -37,13 +37,13 @@ def test_a_slow_predict_delays_neither_liveness_nor_another_group(server: Server
     time.sleep(0.1)
     slowest = {"/livez": 0.0, "/models/own/predict": 0.0}
     for _ in range(20):
-        for path in slowest:
+        for path, slowest_s in slowest.items():
             begun = time.monotonic()
             if path == "/livez":
                 assert server.get(path).status_code == 200
             else:
                 assert server.post(path, {"do": "echo"}).status_code == 200
-            slowest[path] = max(slowest[path], time.monotonic() - begun)
+            slowest[path] = max(slowest_s, time.monotonic() - begun)
     assert slow.is_alive()
     slow.join()
     assert max(slowest.values()) < 0.3, slowest

@@ -13,6 +13,7 @@ from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from stevedore_api import openapi, problems
 from stevedore_api.catalogue import Catalogue
@@ -42,10 +43,8 @@ _PROBLEM = problems.MEDIA_TYPE.encode()
 _RETRY_STATUSES = frozenset({429, 503})
 _LOOPBACK = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
 _HOST_REFUSED = HostRefused("this server listens on the loopback address only; ask for `localhost`")
-_ROUTER_ERRORS = {
-    404: ("path-unknown", "there is nothing at this path; `/docs` shows what there is"),
-    405: ("method-refused", "this path does not take this method; `/docs` shows which it takes"),
-}
+_METHODS = ("GET", "POST")
+"""What any path here takes."""
 
 
 class App:
@@ -137,10 +136,26 @@ class App:
         app.include_router(composition_router(dict(self._composition)))
         app.include_router(docs_router(title))
         app.add_api_route("/openapi.json", self._openapi, include_in_schema=False)
-        app.add_exception_handler(HTTPException, _answer_http_error)
+        app.add_exception_handler(HTTPException, self._answer_http_error)
         app.add_exception_handler(StevedoreError, _answer_error)
         app.add_exception_handler(Exception, _answer_error)
         return app
+
+    async def _answer_http_error(self, request: Request, _: Exception) -> Response:
+        """Answer what the router refuses: no such path, or not with this method."""
+        request_id = request.scope["stevedore.request_id"]
+        if allowed := [m for m in _METHODS if self._takes(m, request.scope)]:
+            status, body = problems.method_refused(request_id=request_id)
+            return Response(body, status, {"allow": ", ".join(allowed)}, problems.MEDIA_TYPE)
+        status, body = problems.path_unknown(request_id=request_id)
+        return Response(body, status, None, problems.MEDIA_TYPE)
+
+    def _takes(self, method: str, scope: Scope) -> bool:
+        """Tell whether the path takes the method, be it in the hot path or in FastAPI's routes."""
+        if method == "POST" and scope["path"] in self._hot_path.targets:
+            return True
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] == Match.FULL for route in self._fastapi.router.routes)
 
     async def _openapi(self) -> Response:
         """Return the document; it is kept once every model brought its schemas."""
@@ -216,12 +231,3 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     status, body = problems.problem_of(error, request_id=request.scope["stevedore.request_id"])
     headers = {"retry-after": "1"} if status in _RETRY_STATUSES else None
     return Response(body, status, headers, problems.MEDIA_TYPE)
-
-
-async def _answer_http_error(request: Request, error: Exception) -> Response:
-    """Answer what the router refuses: no such path, or not with this method."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # registered for nothing else
-    request_id = request.scope["stevedore.request_id"]
-    code, detail = _ROUTER_ERRORS.get(error.status_code, ("http-error", str(error.detail)))
-    body = problems.problem(code, detail, request_id=request_id, status=error.status_code)
-    return Response(body, error.status_code, error.headers, problems.MEDIA_TYPE)

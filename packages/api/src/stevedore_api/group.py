@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 10.0
+_MOST_DOUBLINGS = 7
+"""After so many the longest is reached; 2 to the power of every death would overflow a float."""
 
 
 class Admission:
@@ -170,6 +172,8 @@ class WorkerGroup:
     def _is_loaded(self, model: int) -> bool:
         if any(model in slot.loaded for slot in self._slots):
             return True
+        if model in self._load_failures:
+            return False
         last = self._last_loaded_at.get(model)
         now = asyncio.get_running_loop().time()
         return last is not None and now - last < self._settings.replace_grace_s
@@ -182,7 +186,7 @@ class WorkerGroup:
 
     def _give(self, slot: _Slot, call: _Call) -> None:
         self._leave_queue(call)
-        if call.answer.done():  # its deadline passed, or nobody waits any more
+        if call.answer.done():  # nobody waits for it any more
             return
         slot.call = call
         loop = asyncio.get_running_loop()
@@ -199,7 +203,9 @@ class WorkerGroup:
             self._admission.leave(self.models[call.model], len(call.body))
 
     def _expire(self, call: _Call) -> None:
-        self._leave_queue(call)
+        if call.admitted:
+            self._leave_queue(call)
+            self._queue.remove(call)
         if not call.answer.done():
             call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
@@ -242,7 +248,11 @@ class WorkerGroup:
         )
         slot.process = process
         slot.timer = loop.call_later(self._settings.load_limit_s, self._overrun, slot)
-        await process.start(self._command, os.environ)
+        try:
+            await process.start(self._command, os.environ)
+        except OSError:  # no more processes or file descriptors: later there may be
+            _log.exception("no worker of %s can be started", list(self.models))
+            self._ended(slot)
 
     def _ended(self, slot: _Slot) -> None:
         """Tell the caller whose call was lost, and put a new worker in the slot."""
@@ -260,9 +270,8 @@ class WorkerGroup:
         slot.overran = False
         if self._stopping:
             return
-        backoff_s = min(_FIRST_BACKOFF_S * 2**slot.deaths, _LONGEST_BACKOFF_S) if slot.deaths else 0
+        self._spawn(self._replace(slot, _backoff_s(slot.deaths)))
         slot.deaths += 1
-        self._spawn(self._replace(slot, backoff_s))
 
     async def _replace(self, slot: _Slot, delay_s: float) -> None:
         if slot.process is not None:
@@ -279,3 +288,10 @@ class WorkerGroup:
         task = asyncio.get_running_loop().create_task(coroutine)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+
+def _backoff_s(deaths: int) -> float:
+    """Return how long to wait after so many deaths in a row: not at all, 0.2 s, 0.4 s, … 10 s."""
+    if not deaths:
+        return 0.0
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(deaths, _MOST_DOUBLINGS), _LONGEST_BACKOFF_S)

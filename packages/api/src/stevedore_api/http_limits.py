@@ -22,7 +22,6 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._reads_head = True
         self._received_bytes = 0
         self._parsed_bytes = 0
         self._refused = False
@@ -42,12 +41,12 @@ class _LimitedProtocol(HttpToolsProtocol):
         self._received_bytes += len(data)
         super().data_received(data)
         # An endless line reaches no callback, so what came is counted beside what was parsed.
-        if self._reads_head and self._received_bytes > self.settings.max_header_bytes:
+        # The same goes for trailers and chunk extensions, which nobody reads.
+        if self._received_bytes > self.settings.max_header_bytes:
             self._refuse(431, b"the headers are too large")
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._reads_head = True
         self._received_bytes = self._parsed_bytes = 0
         if self._head_timer is None:
             self._start_head_timer()
@@ -62,8 +61,16 @@ class _LimitedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._stop_head_timer()
-        self._reads_head = False
+        self._received_bytes = 0
         super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._received_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._received_bytes = 0
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         if not self._refused:

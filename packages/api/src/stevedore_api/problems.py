@@ -13,9 +13,24 @@ from stevedore_core import errors
 from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json
 
-__all__ = ["MEDIA_TYPE", "STATUS", "TITLES", "problem", "problem_of", "status_of"]
+__all__ = [
+    "MAX_PROBLEM_BYTES",
+    "MEDIA_TYPE",
+    "STATUS",
+    "TITLES",
+    "method_refused",
+    "path_unknown",
+    "problem",
+    "problem_of",
+    "status_of",
+]
 
 MEDIA_TYPE = "application/problem+json"
+
+MAX_PROBLEM_BYTES = 2_048
+"""The longest body of a problem; of more violations than fit in it, the first are shown."""
+_MAX_POINTER_BYTES = 256
+_MAX_DETAIL_CHARS = 300
 
 _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.BodyNotJson, 400, "The body is not strict JSON"),
@@ -37,10 +52,20 @@ _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.OutputNotJson, 500, "The model's output is not JSON"),
 )
 
-STATUS: Mapping[str, int] = {error.code: status for error, status, _ in _TABLE}
-TITLES: Mapping[str, str] = {error.code: title for error, _, title in _TABLE}
-
 _INTERNAL = "internal-error"
+_PATH_UNKNOWN = "path-unknown"
+_METHOD_REFUSED = "method-refused"
+
+STATUS: Mapping[str, int] = {
+    **{error.code: status for error, status, _ in _TABLE},
+    _PATH_UNKNOWN: 404,
+    _METHOD_REFUSED: 405,
+}
+TITLES: Mapping[str, str] = {
+    **{error.code: title for error, _, title in _TABLE},
+    _PATH_UNKNOWN: "Nothing is served at this path",
+    _METHOD_REFUSED: "The path does not take this method",
+}
 
 
 def status_of(code: str) -> int:
@@ -53,20 +78,44 @@ def problem(
     detail: str,
     *,
     request_id: str,
-    status: int | None = None,
-    violations: Sequence[Json] | None = None,
+    violations: Sequence[Mapping[str, Json]] | None = None,
 ) -> bytes:
-    """Return the body of a problem."""
+    """Return the body of a problem: at most `MAX_PROBLEM_BYTES`, whatever keys a payload had."""
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
         "title": TITLES.get(code, "Something went wrong here"),
-        "status": status or status_of(code),
-        "detail": detail,
+        "status": status_of(code),
+        "detail": detail[:_MAX_DETAIL_CHARS],
         "request_id": request_id,
     }
-    if violations is not None:
-        body["violations"] = violations
-    return orjson.dumps(body)
+    if violations is None:
+        return orjson.dumps(body)
+    listed = [
+        {"pointer": _enclosing(str(violation["pointer"])), "message": violation["message"]}
+        for violation in violations
+    ]
+    while len(text := orjson.dumps({**body, "violations": listed})) > MAX_PROBLEM_BYTES:
+        listed.pop()
+    return text
+
+
+def _enclosing(pointer: str) -> str:
+    """Return the pointer to the nearest enclosing place whose pointer is not too long to show."""
+    while len(orjson.dumps(pointer)) > _MAX_POINTER_BYTES:
+        pointer = pointer[:_MAX_POINTER_BYTES].rpartition("/")[0]
+    return pointer
+
+
+def path_unknown(*, request_id: str) -> tuple[int, bytes]:
+    """Return status and body for a path at which there is nothing."""
+    detail = "there is nothing at this path; `/docs` shows what there is"
+    return status_of(_PATH_UNKNOWN), problem(_PATH_UNKNOWN, detail, request_id=request_id)
+
+
+def method_refused(*, request_id: str) -> tuple[int, bytes]:
+    """Return status and body for a path that takes other methods."""
+    detail = "this path does not take this method; `/docs` shows which it takes"
+    return status_of(_METHOD_REFUSED), problem(_METHOD_REFUSED, detail, request_id=request_id)
 
 
 def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
@@ -74,8 +123,10 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
         return 500, problem(_INTERNAL, detail, request_id=request_id)
-    violations: list[Json] | None = None
+    violations: list[Mapping[str, Json]] | None = None
+    detail = str(error)
     if isinstance(error, errors.PayloadInvalid):
         violations = [asdict(violation) for violation in error.violations]
-    body = problem(error.code, str(error), request_id=request_id, violations=violations)
+        detail = "the payload does not fit the model's JSON Schema"
+    body = problem(error.code, detail, request_id=request_id, violations=violations)
     return status_of(error.code), body

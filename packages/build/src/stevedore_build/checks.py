@@ -206,10 +206,10 @@ def _served(layout: Layout, python: Path) -> Iterator[str]:
     with socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
-    command, variables = serving_command(layout, python=python, host="127.0.0.1", port=port)
+    command, environment = serving_command(layout, python=python, host="127.0.0.1", port=port)
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(  # noqa: S603 - a list, never a shell
-            command, env={**os.environ, **variables}, stdout=log, stderr=subprocess.STDOUT
+            command, env=environment, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             url = f"http://127.0.0.1:{port}"

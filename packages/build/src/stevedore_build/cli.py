@@ -18,7 +18,7 @@ from stevedore_build.composing import (
 )
 from stevedore_build.console import notice
 from stevedore_build.engines import Engine, find_engine
-from stevedore_build.errors import EngineAbsent
+from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest, wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
@@ -148,9 +148,14 @@ def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
 def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
     manifest, lock = fresh(parsed.name, workspace=workspace)
     if parsed.model is not None:
-        version = lock.model(parsed.model).version
+        held = [model.name for model in lock.models]
+        if parsed.model not in held:
+            raise WorkspaceInvalid(
+                f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "
+                + ", ".join(f"`{name}`" for name in held)
+            )
         lock = lock.restrict(parsed.model)
-        manifest = Manifest.of_model(parsed.model, version=version, python=lock.python)
+        manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
     _say(str(make_layout(manifest, lock, store=workspace.store).root))
 
 

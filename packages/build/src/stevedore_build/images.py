@@ -94,8 +94,9 @@ def containerfile_of(
         ),
         user=IMAGE_USER,
         port=IMAGE_PORT,
-        probe=(python, "-m", "stevedore_api.probe"),
-        command=(python, "-m", "stevedore_api"),
+        # -S: nothing that the base has installed beside Python is seen.
+        probe=(python, "-S", "-m", "stevedore_api.probe"),
+        command=(python, "-S", "-m", "stevedore_api"),
     )
     content = hashlib.sha256(unlabelled.text().encode()).hexdigest()
     return replace(unlabelled, labels=(*unlabelled.labels, (CONTENT_LABEL, f"sha256:{content}")))

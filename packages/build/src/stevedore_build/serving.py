@@ -4,6 +4,7 @@ Unlike an image, what is served here may be ahead of its lock: then it says so.
 """
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -22,6 +23,9 @@ from stevedore_core.manifest import Manifest
 __all__ = ["Served", "composition_now", "fresh", "model_alone", "serve", "serving_command"]
 
 _PYTHON = "3.11"
+
+_FOR_TESTS = ("STEVEDORE_ENGINES", "STEVEDORE_REQUIRE_ENGINE", "STEVEDORE_TEST_DATA")
+"""Variables that speak to the tests: the server would refuse them as settings it does not know."""
 """The minor version on which a model without a composition is served."""
 
 
@@ -37,11 +41,12 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
     """Return a composition as the workspace has it, and say where that differs from its lock."""
     directory = workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
+    kept = workspace.store.locks / "compositions" / name
     try:
         lock = Lock.read(directory)
     except DocumentInvalid as error:
         notice(f"not locked: {error}")
-        return _locked_aside(manifest, workspace, previous=None)
+        return _locked_aside(manifest, workspace, kept=kept)
     wheels = wheels_of(manifest, workspace=workspace)
     found = differences(manifest, lock, wheels)
     if not found:
@@ -50,7 +55,7 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
         f"`{name}` is used as the workspace has it, not as it is locked: {'; '.join(found)}; "
         f"`make lock NAME={name}` locks it"
     )
-    return _locked_aside(manifest, workspace, previous=lock)
+    return _locked_aside(manifest, workspace, kept=kept, previous=lock)
 
 
 def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
@@ -68,18 +73,20 @@ def model_alone(name: str, *, workspace: Workspace) -> Served:
     wheels = build_wheels([package], workspace=workspace, store=workspace.store)
     version = wheels[package.distribution].version
     manifest = Manifest.of_model(name, version=version, python=_PYTHON)
-    return _locked_aside(manifest, workspace, previous=None)
+    return _locked_aside(manifest, workspace, kept=workspace.store.locks / "models" / name)
 
 
-def _locked_aside(manifest: Manifest, workspace: Workspace, *, previous: Lock | None) -> Served:
-    """Lock into the store, where nobody reviews it; a lock kept there from last time is a start."""
-    kept = workspace.store.locks / manifest.name
-    try:
-        previous = Lock.read(kept)
-    except DocumentInvalid:
-        kept.mkdir(parents=True, exist_ok=True)
-    wheels = wheels_of(manifest, workspace=workspace)
-    lock = lock_manifest(manifest, wheels, previous=previous)
+def _locked_aside(
+    manifest: Manifest, workspace: Workspace, *, kept: Path, previous: Lock | None = None
+) -> Served:
+    """Lock into the store, where nobody reviews it.
+
+    Pins come from the `previous` lock, or else from what was `kept` the last time.
+    """
+    if previous is None:
+        with suppress(DocumentInvalid):
+            previous = Lock.read(kept)
+    lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace), previous=previous)
     lock.write(kept)
     return Served(manifest=manifest, lock=lock)
 
@@ -87,11 +94,13 @@ def _locked_aside(manifest: Manifest, workspace: Workspace, *, previous: Lock | 
 def serving_command(
     layout: Layout, *, python: Path, host: str, port: int
 ) -> tuple[list[str], dict[str, str]]:
-    """Return the command that serves a layout, and the variables it needs."""
+    """Return the command that serves a layout, and the environment to run it in."""
     path = os.pathsep.join(str(place) for place in layout.front_path())
-    command = [str(python), "-m", "stevedore_api", "--layout", str(layout.root)]
+    # -S: nothing that is installed beside Python is seen, as in the image.
+    command = [str(python), "-S", "-m", "stevedore_api", "--layout", str(layout.root)]
     command += ["--host", host, "--port", str(port)]
-    return command, {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    outer = {name: value for name, value in os.environ.items() if name not in _FOR_TESTS}
+    return command, outer | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 
 def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoReturn:
@@ -99,7 +108,7 @@ def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoRe
     store = workspace.store
     layout = make_layout(served.manifest, served.lock, store=store)
     python = find_interpreter(served.lock.python, store=store).program
-    command, variables = serving_command(layout, python=python, host=host, port=port)
+    command, environment = serving_command(layout, python=python, host=host, port=port)
     names = ", ".join(f"`{model.name}` {model.version}" for model in served.lock.models)
     notice(f"serving {names} on http://{host}:{port} (Swagger: http://{host}:{port}/docs)")
-    os.execve(command[0], command, {**os.environ, **variables})  # noqa: S606 - a list, no shell
+    os.execve(command[0], command, environment)  # noqa: S606 - a list, no shell

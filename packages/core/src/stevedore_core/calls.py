@@ -47,12 +47,11 @@ def score(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes
 def run(predictor: Predictor, method: Callable[[Json], Any], payload: Json) -> bytes:
     """Return what `method` makes of `payload` as JSON, and call whatever it raises by its name."""
     try:
-        result = method(payload)
+        return encode(method(payload))
     except (CallerError, PredictorError):
         raise
     except BaseException as error:  # even SystemExit must cost one call, not the worker
         raise PredictorFailed(f"model `{predictor.name}` failed on this payload") from error
-    return encode(result)
 
 
 def envelope_payload(name: str, envelope: Json) -> Json:

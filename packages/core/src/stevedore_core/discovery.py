@@ -7,7 +7,7 @@ for (`ModelWrongKind`).
 
 from importlib.metadata import EntryPoint, entry_points
 
-from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, PackageError
+from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, PackageError, describe
 from stevedore_core.predictor import Predictor
 
 __all__ = ["GROUP", "load_model", "model_names"]
@@ -33,14 +33,16 @@ def load_model(name: str) -> Predictor:
     loader = _import(entry)
     if not callable(loader):
         raise ModelWrongKind(
-            f"`{entry.value}` of model `{name}` must be a function, found {loader!r}"
+            f"`{entry.value}` of model `{name}` must be a function, found `{type(loader).__name__}`"
         )
     try:
         predictor = loader()
     except PackageError:
         raise
     except BaseException as error:
-        raise ModelBroken(f"`{entry.value}` of model `{name}` raised {error!r}") from error
+        raise ModelBroken(
+            f"`{entry.value}` of model `{name}` raised `{describe(error)}`"
+        ) from error
     if not isinstance(predictor, Predictor):
         raise ModelWrongKind(
             f"`{entry.value}` of model `{name}` must return a `Predictor`, "
@@ -74,12 +76,12 @@ def _import(entry: EntryPoint) -> object:
             raise ModelAbsent(
                 f"model `{entry.name}` names the module `{entry.module}`, which does not exist"
             ) from error
-        raise ModelBroken(f"importing model `{entry.name}` raised {error!r}") from error
+        raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error
     except AttributeError as error:
         if error.obj is not None and getattr(error.obj, "__name__", None) == entry.module:
             raise ModelWrongKind(
                 f"model `{entry.name}`: `{entry.module}` has no `{entry.attr}`"
             ) from error
-        raise ModelBroken(f"importing model `{entry.name}` raised {error!r}") from error
+        raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error
     except BaseException as error:
-        raise ModelBroken(f"importing model `{entry.name}` raised {error!r}") from error
+        raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error

@@ -33,6 +33,7 @@
 Whoever can act on a class catches it; nobody else does. Status codes are the API's business.
 """
 
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -68,6 +69,7 @@ __all__ = [
     "Violation",
     "WeightsMismatch",
     "WorkerDied",
+    "describe",
 ]
 
 
@@ -250,3 +252,8 @@ class DocumentInvalid(StevedoreError):
     """A manifest, lock or settings file that cannot be understood."""
 
     code = "document-invalid"
+
+
+def describe(error: BaseException) -> str:
+    """Return the class of `error` and what it says, also if its `__str__` or `__repr__` raises."""
+    return "".join(traceback.format_exception_only(error)).strip()

@@ -4,6 +4,7 @@ The compiled validator has a closed resolver (nothing is ever fetched or read fr
 regex engine whose time grows linearly with the text.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,10 +18,17 @@ __all__ = ["MAX_VIOLATIONS", "Schema"]
 MAX_VIOLATIONS = 10
 """How many places of an invalid payload are listed."""
 
-# Listing every violation visits the whole payload; beyond this many top-level items only the first
-# is looked for.
-_LIST_ALL_UP_TO_ITEMS = 1_000
+# Violations are collected before the first is handed out, each at the cost of a whole message; in a
+# payload of more values than this only the first is looked for.
+_LIST_ALL_UP_TO_VALUES = 10_000
 _MAX_MESSAGE_CHARS = 200
+
+# What these keywords say quotes keys of the payload, which no mask hides.
+_QUOTING_KEYS = {
+    "additionalProperties": "it has a property that the schema does not admit",
+    "propertyNames": "the name of one of its properties does not fit the schema",
+    "unevaluatedProperties": "it has a property that the schema does not admit",
+}
 
 
 def _refuse(uri: str) -> NoReturn:
@@ -42,15 +50,20 @@ class Schema:
             SchemaInvalid: It is not a JSON Schema, uses a pattern that the linear engine lacks
                 (look-around, back-references), or refers to anything outside itself.
         """
+        if not isinstance(document, dict | bool):
+            raise SchemaInvalid(
+                f"`{where}` must be a JSON Schema: expected an object or a boolean, "
+                f"found `{type(document).__name__}`"
+            )
         try:
             validator = jsonschema_rs.validator_for(
-                document,  # type: ignore[arg-type]  # what is no schema is refused, in words
+                document,
                 retriever=_refuse,
                 mask="the value",  # messages must not repeat what a caller sent
                 pattern_options=jsonschema_rs.RegexOptions(),
             )
         except ValueError as error:
-            reason = str(error).split("\n", 1)[0]
+            reason = _why_unusable(error)
             raise SchemaInvalid(f"`{where}` is not a usable JSON Schema: {reason}") from error
         return cls(document=document, _validator=validator)
 
@@ -64,7 +77,7 @@ class Schema:
             raise PayloadInvalid(self._violations(payload))
 
     def _violations(self, payload: Json) -> list[Violation]:
-        if isinstance(payload, list | dict) and len(payload) > _LIST_ALL_UP_TO_ITEMS:
+        if _holds_more_values_than(_LIST_ALL_UP_TO_VALUES, payload):
             try:
                 self._validator.validate(payload)
             except jsonschema_rs.ValidationError as error:
@@ -73,9 +86,34 @@ class Schema:
         return [_violation(error) for error, _ in zip(errors, range(MAX_VIOLATIONS), strict=False)]
 
 
+def _why_unusable(error: ValueError) -> str:
+    if not isinstance(error, jsonschema_rs.ValidationError):
+        return str(error)
+    place = f"at `{_pointer(error.instance_path)}`: " if error.instance_path else ""
+    match error.kind:
+        case jsonschema_rs.ValidationErrorKind.Format(format="regex"):
+            return f"{place}not a pattern of linear time (no look-around, no back-references)"
+    return f"{place}{error.message}"
+
+
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in error.instance_path)
-    return Violation(
-        pointer="".join(f"/{step}" for step in steps),
-        message=error.message[:_MAX_MESSAGE_CHARS],
-    )
+    message = _QUOTING_KEYS.get(error.kind.name, error.message)
+    return Violation(pointer=_pointer(error.instance_path), message=message[:_MAX_MESSAGE_CHARS])
+
+
+def _pointer(path: Sequence[str | int]) -> str:
+    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
+    return "".join(f"/{step}" for step in steps)
+
+
+def _holds_more_values_than(count: int, payload: Json) -> bool:
+    """Count the values in `payload`, and stop early."""
+    containers, values = [payload], 0
+    while containers and values <= count:
+        container = containers.pop()
+        if isinstance(container, dict):
+            container = list(container.values())
+        if isinstance(container, list):
+            values += len(container)
+            containers += container
+    return values > count

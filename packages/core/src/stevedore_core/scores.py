@@ -39,15 +39,22 @@ def read_scores(result: Json) -> tuple[Score, ...]:
         return (_score("score", result),)
     if not result:
         raise OutputNotJson(f"`run_scores` returned no score: {_EXPECTED}")
-    return tuple(_score(str(name), value) for name, value in result.items())
+    return tuple(_score(name, value) for name, value in result.items())
 
 
 def _score(name: str, said: Json) -> Score:
     value, direction = said, "higher"
     if isinstance(said, dict) and set(said) == {"value", "direction"}:
         value, direction = said["value"], str(said["direction"])
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
         raise OutputNotJson(f"`run_scores` returned {value!r} for `{name}`: {_EXPECTED}")
     if direction not in get_args(Direction):
         raise OutputNotJson(f"`run_scores` gave `{name}` the direction {direction!r}: {_EXPECTED}")
     return Score(name=name, value=float(value), direction=cast("Direction", direction))
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer that no float can hold
+        return False

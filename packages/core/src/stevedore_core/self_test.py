@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from stevedore_core import calls
-from stevedore_core.errors import StevedoreError
+from stevedore_core.errors import StevedoreError, describe
 from stevedore_core.predictor import Predictor
 from stevedore_core.scores import Score, read_scores
 from stevedore_core.strict_json import decode, encode
@@ -40,7 +40,8 @@ def run_self_test(predictor: Predictor) -> Verdict:
         score_examples(predictor)
     except StevedoreError as error:
         _log.warning("self-test of model `%s` failed", predictor.name, exc_info=True)
-        return Verdict(reason=error.code, detail=f"{error}; cause: {error.__cause__!r}")
+        cause = f": {describe(error.__cause__)}" if error.__cause__ else ""
+        return Verdict(reason=error.code, detail=f"{error}{cause}")
     return Verdict(reason=PASSED)
 
 

@@ -8,6 +8,7 @@ beyond `MAX_DEPTH`.
 import json
 import math
 import re
+from enum import Enum
 from typing import TypeAlias
 
 import jiter
@@ -22,14 +23,17 @@ Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | Non
 MAX_DEPTH = 64
 """How many arrays and objects may stand inside one another."""
 
-# Only a number like 1e309 or one with 309 digits before its point can overflow; every digit counts
-# as `0` here.
+# Only a number with three digits of exponent can overflow, or with two and 210 digits before its
+# point; every digit counts as `0` here.
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789E", b"0000000000e")
-_MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 309)
+_MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 210)
 
 _BRACES_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+# Possessive, for a pattern that may come back to each character of a string remembers each.
+_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+
+_ORJSON_INTEGERS = range(-(2**63), 2**64)
 
 _ENCODE_OPTIONS = (
     orjson.OPT_SERIALIZE_NUMPY
@@ -64,25 +68,53 @@ def encode(value: object) -> bytes:
         OutputNotJson: Something in it has no JSON form, NaN and Infinity included.
     """
     try:
-        body = orjson.dumps(value, option=_ENCODE_OPTIONS)
+        body = _dump(value)
+        if b"null" in body:  # orjson writes NaN and Infinity as null: every null is looked at twice
+            json.dumps(value, allow_nan=False, default=_inside)
     except TypeError as error:
-        return _encode_large_integers(value, error)
-    if b"null" in body:  # orjson writes NaN and Infinity as null, so every null is looked at twice
-        try:
-            json.dumps(value, allow_nan=False, default=lambda array: array.tolist())
-        except ValueError:
-            raise OutputNotJson("the output holds NaN or Infinity, which JSON cannot say") from None
+        raise OutputNotJson(f"the output has no JSON form: {error}") from error
+    except RecursionError as error:
+        raise OutputNotJson("the output has no JSON form: it is nested too deep") from error
+    except ValueError:
+        raise OutputNotJson("the output holds NaN or Infinity, which JSON cannot say") from None
     return body
 
 
-def _encode_large_integers(value: object, refused: TypeError) -> bytes:
-    """Write with the standard library what orjson refuses for integers beyond 64 bits."""
-    if "Integer exceeds" not in str(refused):
-        raise OutputNotJson(f"the output has no JSON form: {refused}") from refused
+def _dump(value: object) -> bytes:
     try:
-        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError) as error:
-        raise OutputNotJson(f"the output has no JSON form: {error}") from error
+        return orjson.dumps(value, _numpy_to_list, _ENCODE_OPTIONS)
+    except TypeError as error:
+        if "Integer exceeds" not in str(error):
+            raise
+    return orjson.dumps(_spell_large_integers(value), _numpy_to_list, _ENCODE_OPTIONS)
+
+
+def _numpy_to_list(value: object) -> object:
+    """Convert what orjson leaves: arrays of strings or objects, transposed ones, single items."""
+    if type(value).__module__ != "numpy":
+        raise TypeError
+    return value.tolist()  # type: ignore[attr-defined]  # every numpy array and scalar has it
+
+
+def _inside(value: object) -> object:
+    """Return what a value that only orjson knows is made of, so that a NaN in it is found."""
+    if isinstance(value, Enum):
+        return value.value
+    return value.tolist() if hasattr(value, "tolist") else str(value)
+
+
+def _spell_large_integers(value: object) -> object:
+    """Replace integers beyond 64 bits, which orjson refuses, by their digits."""
+    if type(value) is list or type(value) is tuple:
+        return [_spell_large_integers(item) for item in value]
+    if type(value) is dict:
+        return {key: _spell_large_integers(item) for key, item in value.items()}
+    if type(value) is int and value not in _ORJSON_INTEGERS:
+        try:
+            return orjson.Fragment(str(value))
+        except ValueError as error:  # Python spells no more than 4,300 digits
+            raise TypeError(str(error)) from error
+    return value
 
 
 def _reason(message: str) -> str:

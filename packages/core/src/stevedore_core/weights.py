@@ -25,8 +25,11 @@ def record_weights(directory: Path, filenames: Iterable[str], *, created: dateti
         directory: Where the files lie.
         filenames: Their names.
         created: When training ended; must know its time zone.
+
+    Raises:
+        ValueError: `created` does not know its time zone.
     """
-    utc = created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    utc = _utc(created).strftime("%Y-%m-%dT%H:%M:%SZ")
     lines = [f'"{name}" = "{_sha256(directory / name)}"\n' for name in sorted(filenames)]
     text = f"# Written by train.py.\ncreated = {utc}\n\n[sha256]\n{''.join(lines)}"
     (directory / RECORD).write_text(text, encoding="utf-8")
@@ -50,9 +53,8 @@ class WeightsRecord:
         path = directory / RECORD
         try:
             table = tomllib.loads(path.read_text(encoding="utf-8"))
-            created: datetime = table["created"]
-            text = created.astimezone(UTC).isoformat(timespec="seconds")
-            return cls(directory=directory, created=text, sha256=dict(table["sha256"]))
+            created = _utc(table["created"]).isoformat(timespec="seconds")
+            return cls(directory=directory, created=created, sha256=dict(table["sha256"]))
         except FileNotFoundError:
             raise WeightsMismatch(
                 f"`{RECORD}` is missing: run `train.py`, which writes it"
@@ -81,6 +83,12 @@ class WeightsRecord:
                 f"`{filename}` is not the recorded file: expected sha256 {expected}, found {found}"
             )
         return path
+
+
+def _utc(time: datetime) -> datetime:
+    if time.tzinfo is None:  # it would mean another moment on each machine
+        raise ValueError(f"expected a time with its zone, found {time.isoformat()}")
+    return time.astimezone(UTC)
 
 
 def _sha256(path: Path) -> str:

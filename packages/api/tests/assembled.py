@@ -1,0 +1,68 @@
+"""The front's parts put together in this process, with workers that a test scripts."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import cast
+
+from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.group import WorkerGroup
+from stevedore_core.frames import Frame, Kind
+from stevedore_core.strict_json import Json
+
+__all__ = ["ScriptedGroup", "catalogue_of", "frame_of"]
+
+
+def frame_of(kind: Kind, body: Json) -> Frame:
+    """Return a frame as a worker would send it."""
+    return Frame(0, kind, 0, json.dumps(body).encode())
+
+
+@dataclass
+class ScriptedGroup:
+    """Stands for a `WorkerGroup`: answers by `script`, which may raise."""
+
+    script: Callable[[Kind], Frame]
+    loaded: bool = True
+    failure: str | None = None
+    asked: list[Kind] = field(default_factory=list)
+
+    def is_loaded(self, _: str) -> bool:
+        """Tell what the test wants."""
+        return self.loaded
+
+    def load_failure(self, _: str) -> str | None:
+        """Tell what the test wants."""
+        return self.failure
+
+    def submit_first(self, kind: Kind, _: int, *, limit_s: float) -> asyncio.Future[Frame]:
+        """Answer at once."""
+        assert limit_s > 0
+        self.asked.append(kind)
+        answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        answer.set_result(self.script(kind))
+        return answer
+
+
+def _silence(kind: Kind) -> Frame:
+    raise AssertionError(f"nothing should ask for {kind}")
+
+
+def catalogue_of(
+    models: Mapping[str, Mapping[str, Json] | None], group: ScriptedGroup | None = None
+) -> Catalogue:
+    """Return a catalogue of models in one group; a model's value is what its worker said of it."""
+    catalogue = Catalogue()
+    for number, (name, said) in enumerate(models.items()):
+        model = ServedModel(
+            name=name,
+            version="1.0.0",
+            environment="default",
+            group=cast("WorkerGroup", group or ScriptedGroup(_silence)),
+            number=number,
+        )
+        catalogue.add(model)
+        if said is not None:
+            model.loaded = said
+    return catalogue

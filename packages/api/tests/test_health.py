@@ -1,0 +1,289 @@
+"""Verdicts, scores, and what they add up to."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from assembled import ScriptedGroup, catalogue_of, frame_of
+from served_layout import MakeLayout, Model, Serve, obedient
+
+from stevedore_api.health import Health
+from stevedore_api.settings import Settings
+from stevedore_core.errors import DeadlinePassed, ScorePending
+from stevedore_core.frames import Frame, Kind
+from stevedore_core.strict_json import Json
+
+SAID: dict[str, Json] = {"score_example": [1, 2, 3]}
+PASSED = frame_of(Kind.ANSWER, {"reason": "passed", "detail": ""})
+SCORES = frame_of(Kind.ANSWER, [{"name": "score", "value": 0.5, "direction": "higher"}])
+
+Script = Callable[[Kind], Frame]
+
+
+def quick() -> Settings:
+    """Return settings under which hours pass in milliseconds."""
+    names = ("SELF_TEST_INTERVAL_S", "SCORE_INTERVAL_S", "SCORE_LIMIT_S")
+    return Settings.read({f"STEVEDORE_{name}": "0.005" for name in names})
+
+
+def verdicts(*reasons: str) -> Script:
+    """Return a script whose self-tests find these, then the last for ever; scores succeed."""
+    left: Iterator[str] = iter(reasons)
+
+    def script(kind: Kind) -> Frame:
+        if kind == Kind.SCORE_EXAMPLES:
+            return SCORES
+        reason = next(left, reasons[-1])
+        return frame_of(Kind.ANSWER, {"reason": reason, "detail": ""})
+
+    return script
+
+
+async def reasons_seen(script: Script, until: str, limit_s: float = 5) -> list[str]:
+    """Return the reasons that health gave for one model, each change once."""
+    group = ScriptedGroup(script)
+    health = Health(catalogue_of({"a": SAID}, group), quick(), "all")
+    seen = [health.reason("a")]
+    health.watch("a")
+    begun = time.monotonic()
+    while time.monotonic() - begun < limit_s:
+        await asyncio.sleep(0)
+        if (reason := health.reason("a")) != seen[-1]:
+            seen.append(reason)
+        if reason == until and len(seen) > 1:
+            break
+    health.stop()
+    return seen
+
+
+def test_a_model_is_ready_after_its_first_pass() -> None:
+    """Loaded is not ready: the first self-test makes it so."""
+    seen = asyncio.run(reasons_seen(verdicts("passed"), "passed"))
+    assert seen == ["self-test-pending", "passed"]
+
+
+def test_after_a_failure_a_model_must_pass_twice() -> None:
+    """One pass after a failure may be luck."""
+    script = verdicts("output-not-json", "passed", "predictor-failed", "passed")
+    assert asyncio.run(reasons_seen(script, "passed")) == [
+        "self-test-pending",
+        "output-not-json",
+        "self-test-recovering",
+        "predictor-failed",
+        "self-test-recovering",
+        "passed",
+    ]
+
+
+def test_a_self_test_without_answer_is_a_failure() -> None:
+    """A self-test over its limit, or a worker that died in it, is told by its error's code."""
+
+    def script(kind: Kind) -> Frame:
+        if kind == Kind.SELF_TEST:
+            raise DeadlinePassed("the model ran over its limit")
+        return SCORES
+
+    until = "self-test-deadline-passed"
+    assert asyncio.run(reasons_seen(script, until)) == ["self-test-pending", until]
+
+
+def test_a_worker_that_refuses_a_self_test() -> None:
+    """A refusal's code is the reason."""
+    refused = frame_of(Kind.REFUSAL, {"code": "error", "detail": "the model is not loaded"})
+    assert asyncio.run(reasons_seen(lambda _: refused, "error"))[-1] == "error"
+
+
+def test_a_passing_model_that_fails_once_is_not_ready() -> None:
+    """Readiness follows the last verdict, at once."""
+    seen = asyncio.run(reasons_seen(verdicts("passed", "predictor-failed"), "predictor-failed"))
+    assert seen == ["self-test-pending", "passed", "predictor-failed"]
+
+
+def test_watching_twice_tests_once() -> None:
+    """A replaced worker loads the model again; its tests go on as they were."""
+
+    async def asked() -> list[Kind]:
+        group = ScriptedGroup(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all")
+        for _ in range(3):
+            health.watch("a")
+        await asyncio.sleep(0.02)
+        health.stop()
+        return group.asked
+
+    assert asyncio.run(asked()) == [Kind.SELF_TEST, Kind.SCORE_EXAMPLES]
+
+
+@pytest.mark.parametrize(("failure", "expected"), [(None, "loading"), ("model-broken",) * 2])
+def test_a_model_that_is_not_loaded(failure: str | None, expected: str) -> None:
+    """It is either still loading, or the error that kept it from loading is told."""
+    group = ScriptedGroup(verdicts("passed"), loaded=False, failure=failure)
+    health = Health(catalogue_of({"a": None}, group), Settings.read({}), "all")
+    assert health.report() == {"a": {"ready": False, "reason": expected}}
+
+
+def test_draining() -> None:
+    """A process that is about to stop is not ready, whatever its models are."""
+
+    async def reports() -> list[object]:
+        group = ScriptedGroup(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "any")
+        health.watch("a")
+        await asyncio.sleep(0.02)
+        seen: list[object] = [health.is_all_ready]
+        health.is_draining = True
+        health.stop()
+        return [*seen, health.is_all_ready, health.reason("a")]
+
+    assert asyncio.run(reports()) == [True, False, "draining"]
+
+
+def test_scores() -> None:
+    """Scores come with the number of examples and their age; before, there are none."""
+
+    async def scores() -> list[dict[str, object]]:
+        group = ScriptedGroup(verdicts("passed"))
+        models: dict[str, dict[str, Json]] = {"a": SAID, "b": {"score_example": {"x": [1]}}}
+        health = Health(catalogue_of(models, group), Settings.read({}), "all")
+        with pytest.raises(ScorePending) as caught:
+            health.scores("a")
+        assert str(caught.value) == "model `a` was not scored yet"
+        for name in models:
+            health.watch(name)
+        await asyncio.sleep(0.05)
+        health.stop()
+        return [dict(health.scores(name)) for name in models]
+
+    several, one = asyncio.run(scores())
+    assert 0.01 < float(str(several.pop("age_s"))) < 5
+    score = {"name": "score", "value": 0.5, "direction": "higher"}
+    assert several == {"scores": [score], "n": 3}
+    assert one["n"] == 1
+
+
+def test_a_failed_score_is_tried_again() -> None:
+    """Until a score succeeds, the reason of the last failure is told; afterwards it is kept."""
+    refused = frame_of(Kind.REFUSAL, {"code": "output-not-json", "detail": "…"})
+
+    async def run() -> tuple[list[str], object]:
+        left: Iterator[Frame | DeadlinePassed] = iter(
+            [refused, DeadlinePassed("…"), SCORES, refused]
+        )
+
+        def script(kind: Kind) -> Frame:
+            if kind == Kind.SELF_TEST:
+                return PASSED
+            step = next(left, refused)
+            if isinstance(step, Exception):
+                raise step
+            return step
+
+        health = Health(catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all")
+        health.watch("a")
+        said: list[str] = []
+        begun = time.monotonic()
+        while time.monotonic() - begun < 5:
+            await asyncio.sleep(0)
+            try:
+                health.scores("a")
+                break
+            except ScorePending as error:
+                if str(error) not in said:
+                    said.append(str(error))
+        await asyncio.sleep(0.05)
+        health.stop()
+        return said, health.scores("a")["scores"]
+
+    said, scores = asyncio.run(run())
+    assert said == [
+        "model `a` was not scored yet; the last try ended in `output-not-json`",
+        "model `a` was not scored yet; the last try ended in `deadline-passed`",
+    ]
+    assert scores == [{"name": "score", "value": 0.5, "direction": "higher"}]
+
+
+def switched(switch: Path) -> str:
+    """Return the source of a model whose packaged example fails while the file `switch` exists."""
+    changed = f"""
+def fails(payload):
+    return payload == EXAMPLE and Path({str(switch)!r}).exists()
+
+class Switched(Obedient):
+    def convert_prediction_input(self, payload):
+        if fails(payload):
+            raise RuntimeError("switched off")
+        return payload
+
+Obedient = Switched
+"""
+    before, load, after = obedient("flip").partition("\ndef load()")
+    return before + changed + load + after
+
+
+def test_readiness_follows_the_self_test(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path
+) -> None:
+    """A model that fails its self-test makes the process not ready, but goes on predicting."""
+    switch = tmp_path / "switch"
+    layout = make_layout(
+        flip=Model(source=switched(switch), workers=1), calm=Model(source=obedient("calm"))
+    )
+    server = serve(layout, self_test_interval_s="0.1")
+    server.wait_until("/readyz")
+
+    switch.touch()
+    server.wait_until("/readyz", 503)
+    assert server.get("/readyz").json()["detail"] == "Predictor(s) not ready"
+    assert server.get("/health/ready?model=flip").json()["detail"] == "NOT_READY"
+    verbose = server.get("/readyz?verbose")
+    assert verbose.status_code == 503
+    assert verbose.json() == {
+        "flip": {"ready": False, "reason": "predictor-failed"},
+        "calm": {"ready": True, "reason": "passed"},
+    }
+    assert server.get("/models/flip/readyz?verbose").json() == {
+        "flip": {"ready": False, "reason": "predictor-failed"}
+    }
+    assert server.get("/health").json()["ready"] == {"flip": False, "calm": True}
+    for path in ("/livez", "/models/flip/livez", "/models/calm/readyz", "/readyz?model=calm"):
+        assert server.get(path).status_code == 200
+    assert server.post("/models/flip/predict", {"do": "echo", "value": 1}).json() == 1
+    assert "switched off" not in verbose.text
+    assert "switched off" in server.errors.read_text()
+
+    switch.unlink()
+    server.wait_until("/readyz")
+    assert server.get("/models/flip/healthz").json() == "READY"
+
+
+BROKEN = """
+def load():
+    raise RuntimeError("no such weights")
+"""
+
+
+@pytest.mark.parametrize("readiness", ["all", "any"])
+def test_a_model_that_does_not_load(make_layout: MakeLayout, serve: Serve, readiness: str) -> None:
+    """The others answer; whether the process is ready is what the manifest says of it."""
+    layout = make_layout(readiness, bad=Model(source=BROKEN), good=Model(source=obedient("good")))
+    server = serve(layout)
+    server.wait_until("/models/good/readyz")
+    status = {"all": 503, "any": 200}[readiness]
+    assert server.get("/readyz").status_code == status
+    verbose = server.get("/readyz?verbose")
+    assert verbose.status_code == status
+    assert verbose.json() == {
+        "bad": {"ready": False, "reason": "model-broken"},
+        "good": {"ready": True, "reason": "passed"},
+    }
+    assert server.post("/models/good/predict", {"do": "echo", "value": 1}).json() == 1
+    for verb in ("predict", "score"):
+        refused = server.post(f"/models/bad/{verb}", 1)
+        assert refused.status_code == 503
+        assert refused.headers["retry-after"] == "1"
+        assert refused.json()["type"] == "urn:ml-py-stevedore:problem:model-not-ready"
+        assert refused.json()["detail"] == "model `bad` is not loaded"
+    assert "no such weights" not in server.log.read_text()
+    assert "no such weights" in server.errors.read_text()

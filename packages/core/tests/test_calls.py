@@ -1,0 +1,225 @@
+"""Calls: bytes in, bytes out, and every failure called by its name."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from stevedore_core import calls
+from stevedore_core.errors import (
+    BodyNotJson,
+    EnvelopeInvalid,
+    ModelUnknown,
+    OutputNotJson,
+    PayloadInvalid,
+    PredictorFailed,
+    StevedoreError,
+)
+from stevedore_core.predictor import Predictor
+from stevedore_core.strict_json import Json
+
+ANY: Json = True
+Step = Callable[[Any], Any]
+
+
+class Stepping(Predictor):
+    """A Predictor whose one step, for predict and score, is the model."""
+
+    def convert_prediction_input(self, payload: Any) -> Any:
+        """Hand on."""
+        return payload
+
+    def run_predict(self, X: Any) -> Any:  # noqa: N803
+        """Take the step."""
+        return self.model(X)
+
+    def convert_score_input(self, payload: Any) -> tuple[Any, Any]:
+        """Take the payload for inputs and labels."""
+        return payload, payload
+
+    def run_scores(self, X: Any, y: Any) -> Any:  # noqa: N803
+        """Take the step."""
+        return self.model([X, y])
+
+
+def stepping(step: Step, schema: Json = ANY) -> Stepping:
+    """Return a Predictor called `m`."""
+    return Stepping(step, "m", [1], schema, [1], schema)
+
+
+def same(value: Any) -> Any:
+    """Change nothing."""
+    return value
+
+
+class Own(BaseException):
+    """A model's own exception, outside Exception."""
+
+
+class Unspeakable(Exception):
+    """An exception that cannot be shown."""
+
+    def __str__(self) -> str:
+        """Fail."""
+        raise ValueError
+
+    __repr__ = __str__
+
+
+def recurse(value: Any) -> Any:
+    """Recurse without end."""
+    return recurse(value)
+
+
+RAISED: list[BaseException] = [
+    Exception("secret"),
+    ValueError("secret"),
+    TypeError("secret"),
+    KeyError("secret"),
+    IndexError("secret"),
+    AttributeError("secret"),
+    NotImplementedError("secret"),
+    RuntimeError("secret"),
+    ArithmeticError("secret"),
+    ZeroDivisionError("secret"),
+    AssertionError("secret"),
+    OSError("secret"),
+    ImportError("secret"),
+    UnicodeDecodeError("utf-8", b"x", 0, 1, "secret"),
+    StopIteration("secret"),
+    StopAsyncIteration("secret"),
+    GeneratorExit("secret"),
+    MemoryError("secret"),
+    RecursionError("secret"),
+    SystemExit(3),
+    KeyboardInterrupt("secret"),
+    ExceptionGroup("secret", [ValueError("secret")]),
+    BaseExceptionGroup("secret", [Own("secret")]),
+    Own("secret"),
+    Unspeakable("secret"),
+    StevedoreError("secret"),
+]
+
+
+@pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
+def test_whatever_a_predictor_raises_is_predictor_failed(error: BaseException) -> None:
+    """Every exception costs its call only; the message says nothing of it, the cause is kept."""
+
+    def fail(_: Any) -> Any:
+        raise error
+
+    predictor = stepping(fail)
+    for call in (calls.predict, calls.score):
+        with pytest.raises(PredictorFailed) as caught:
+            call(predictor, b"[1]")
+        assert str(caught.value) == "model `m` failed on this payload"
+        assert caught.value.__cause__ is error
+    predictor.model = same
+    assert calls.predict(predictor, b"[1]") == b"[1]"
+
+
+def test_endless_recursion_is_predictor_failed() -> None:
+    """A model that overruns the stack fails like any other, and the next call works."""
+    predictor = stepping(recurse)
+    with pytest.raises(PredictorFailed):
+        calls.predict(predictor, b"[1]")
+    predictor.model = same
+    assert calls.predict(predictor, b"[1]") == b"[1]"
+
+
+@pytest.mark.parametrize("body", [b"null", b"0", b'"x"', b"[]", b"{}", b'{"payload":1}'])
+def test_a_bare_body_is_the_payload(body: bytes) -> None:
+    """Every JSON value is a payload; what the Predictor returns is the whole answer."""
+    assert calls.predict(stepping(same), body) == body
+    assert calls.score(stepping(same), body) == b"[" + body + b"," + body + b"]"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"predictor":"m","payload":[1]}',
+        b'{"payload":[1],"predictor":"m"}',
+        b'{"predictor":"m","payload":[1],"extra":{"predictor":"other"}}',
+    ],
+)
+def test_an_envelope_holds_the_payload(body: bytes) -> None:
+    """The original's envelope is opened; keys beyond its two are let pass."""
+    assert calls.predict(stepping(same), body, envelope=True) == b"[1]"
+    assert calls.score(stepping(same), body, envelope=True) == b"[[1],[1]]"
+
+
+@pytest.mark.parametrize(
+    "body", [b"[]", b"1", b"null", b"{}", b'{"predictor":"m"}', b'{"payload":[1]}']
+)
+def test_an_envelope_has_two_keys(body: bytes) -> None:
+    """A body that lacks one of them is refused in words that show the form."""
+    for call in (calls.predict, calls.score):
+        with pytest.raises(EnvelopeInvalid) as caught:
+            call(stepping(same), body, envelope=True)
+        assert str(caught.value) == (
+            'expected an object like {"predictor": "<model>", "payload": …}'
+        )
+
+
+@pytest.mark.parametrize("other", [b'"other"', b"1", b"null", b'["m"]', b'{"m":1}'])
+def test_an_envelope_for_another_model_is_refused(other: bytes) -> None:
+    """The worker reads the whole envelope and trusts nobody who read a part of it."""
+    with pytest.raises(ModelUnknown) as caught:
+        calls.predict(stepping(same), b'{"predictor":' + other + b',"payload":1}', envelope=True)
+    assert str(caught.value) == "the envelope names another model than the one it was read for"
+
+
+def test_an_envelope_with_a_key_twice_is_refused() -> None:
+    """Two readers could see two different models in it."""
+    body = b'{"predictor":"m","payload":[1],"predictor":"other"}'
+    with pytest.raises(BodyNotJson):
+        calls.predict(stepping(same), body, envelope=True)
+
+
+def test_a_body_that_is_not_json_is_refused() -> None:
+    """NaN and its like never reach a model."""
+    for body in (b"", b"[1", b"NaN", b"[1e999]", b'\xff"'):
+        with pytest.raises(BodyNotJson):
+            calls.predict(stepping(same), body)
+        with pytest.raises(BodyNotJson):
+            calls.score(stepping(same), body)
+
+
+def test_a_payload_that_breaks_the_schema_is_refused() -> None:
+    """The violations come with it, and a Predictor's failure is something else."""
+    predictor = stepping(same, {"type": "array"})
+    for call in (calls.predict, calls.score):
+        with pytest.raises(PayloadInvalid) as caught:
+            call(predictor, b"1")
+        assert [violation.pointer for violation in caught.value.violations] == [""]
+
+
+@pytest.mark.parametrize("output", [object(), {1}, b"x", float("nan"), [float("inf")], "\ud800"])
+def test_an_output_without_json_form_is_refused(output: object) -> None:
+    """No answer is invalid JSON."""
+    for call in (calls.predict, calls.score):
+        with pytest.raises(OutputNotJson):
+            call(stepping(lambda _: output), b"[1]")
+
+
+class Trap:
+    """An output that can be written once."""
+
+    def __init__(self) -> None:
+        self._answers = [None]
+
+    def tolist(self) -> object:
+        """Return nothing, then raise."""
+        if not self._answers:
+            raise SystemExit
+        return self._answers.pop()
+
+
+Trap.__module__ = "numpy"  # what orjson does not know is asked for lists if it is numpy's
+
+
+def test_an_output_that_raises_while_it_is_written_costs_its_call_only() -> None:
+    """Writing runs code of the output too: it is held to the same rule."""
+    with pytest.raises(PredictorFailed) as caught:
+        calls.predict(stepping(lambda _: Trap()), b"[1]")
+    assert isinstance(caught.value.__cause__, SystemExit)

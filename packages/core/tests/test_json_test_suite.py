@@ -1,0 +1,61 @@
+"""JSONTestSuite, by Nicolas Seriot, is the referee of strict JSON."""
+
+from pathlib import Path
+
+import pytest
+
+from stevedore_core.errors import BodyNotJson
+from stevedore_core.strict_json import decode
+
+FILES = 318
+
+# Valid by the grammar, and refused here: which of two values counts would be a guess.
+DUPLICATE_KEYS = {"y_object_duplicated_key.json", "y_object_duplicated_key_and_value.json"}
+
+# The grammar leaves these to the parser. All others of them are refused.
+ACCEPTED_BY_CHOICE = {
+    "i_number_double_huge_neg_exp.json",  # nearest float is zero
+    "i_number_real_underflow.json",  # the same
+    "i_number_too_big_neg_int.json",  # integers are exact
+    "i_number_too_big_pos_int.json",
+    "i_number_very_big_negative_int.json",
+}
+
+
+def is_accepted(file: Path) -> bool:
+    """Return whether strict JSON reads the file."""
+    try:
+        decode(file.read_bytes())
+    except BodyNotJson:
+        return False
+    return True
+
+
+@pytest.fixture(scope="module")
+def accepted(test_data: Path) -> dict[str, bool]:
+    """Every file of the suite, and whether it was accepted."""
+    files = (test_data / "json-test-suite" / "test_parsing").glob("*.json")
+    return {file.name: is_accepted(file) for file in files}
+
+
+def test_the_suite_is_whole(accepted: dict[str, bool]) -> None:
+    """No file is missing, and each is of a known kind."""
+    assert len(accepted) == FILES
+    assert {name[:2] for name in accepted} == {"n_", "y_", "i_"}
+
+
+def test_what_must_be_refused_is(accepted: dict[str, bool]) -> None:
+    """No file that breaks the grammar is accepted."""
+    assert [name for name, was in accepted.items() if name.startswith("n_") and was] == []
+
+
+def test_what_must_be_accepted_is(accepted: dict[str, bool]) -> None:
+    """Every file that follows the grammar is accepted, duplicate keys aside."""
+    refused = {name for name, was in accepted.items() if name.startswith("y_") and not was}
+    assert refused == DUPLICATE_KEYS
+
+
+def test_what_is_left_to_the_parser_is_decided(accepted: dict[str, bool]) -> None:
+    """The outcome of each file that the grammar leaves open is written down here."""
+    chosen = {name for name, was in accepted.items() if name.startswith("i_") and was}
+    assert chosen == ACCEPTED_BY_CHOICE

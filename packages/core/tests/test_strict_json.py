@@ -1,0 +1,326 @@
+"""Strict JSON: what is refused, what keeps its value, what is written."""
+
+import json
+import math
+import random
+import struct
+import sys
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from stevedore_core.errors import BodyNotJson, OutputNotJson
+from stevedore_core.strict_json import MAX_DEPTH, Json, decode, encode
+
+TOO_LARGE = "the body holds a number too large for a 64-bit float"
+
+
+def nested(opening: str, inside: str, closing: str, depth: int) -> bytes:
+    """Return JSON that is `depth` times the container."""
+    return (opening * depth + inside + closing * depth).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "EOF while parsing a value at line 1 column 0"),
+        (b"secret", "expected value at line 1 column 1"),
+        (b'{"a" "secret"}', "expected `:` at line 1 column 6"),
+        (b"[1,\n2,]", "trailing comma at line 2 column 3"),
+        (b"NaN", "expected value at line 1 column 1"),
+        (b"[Infinity]", "expected value at line 1 column 2"),
+        (b"-Infinity", "invalid number at line 1 column 2"),
+        (b"\xef\xbb\xbf1", "expected value at line 1 column 1"),
+        (b'"\xff"', "invalid unicode code point at line 1 column 2"),
+        (b"1" * 5_000, "number out of range at line 1 column 4302"),
+        (b"[" * 100_000, "recursion limit exceeded at line 1 column 202"),
+    ],
+)
+def test_what_is_not_json_is_refused_with_its_place(body: bytes, reason: str) -> None:
+    """The message says where, and repeats nothing of the body."""
+    with pytest.raises(BodyNotJson) as caught:
+        decode(body)
+    assert str(caught.value) == f"the body is not strict JSON: {reason}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"secret":1,"secret":1}', b'{"secret at line 9":1,"secret at line 9":1}'],
+)
+def test_a_key_twice_is_refused_without_naming_it(body: bytes) -> None:
+    """An object has each key once; the message does not repeat the key."""
+    with pytest.raises(BodyNotJson) as caught:
+        decode(b"[" + body + b"]")
+    column = len(body)
+    assert str(caught.value) == (
+        f"the body is not strict JSON: one object has the same key twice, at line 1 column {column}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("opening", "inside", "closing"),
+    [("[", "", "]"), ('{"a":', "1", "}"), ('[{"a":', "1", "}]"), ('[1,"]\\"]",', "1", "]")],
+    ids=["arrays", "objects", "mixed", "strings with brackets"],
+)
+def test_nesting_is_allowed_up_to_the_limit(opening: str, inside: str, closing: str) -> None:
+    """64 levels are read, 65 are refused, whatever the containers are."""
+    step = sum(opening.count(bracket) for bracket in "[{")
+    deepest = nested(opening, inside, closing, MAX_DEPTH // step)
+    assert decode(deepest) == json.loads(deepest)
+    with pytest.raises(BodyNotJson) as caught:
+        decode(b"[" + deepest + b"]")
+    assert str(caught.value) == "the body is nested more than 64 levels deep"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 500, '"' + "[" * 500, '\\"' + "[{" * 500, "\\\\" * 3 + "[" * 500, "]" * 500 + "["],
+)
+def test_brackets_in_strings_are_not_nesting(text: str) -> None:
+    """Only containers nest; brackets and escaped quotes in strings and keys do not."""
+    value: Json = [text, {text: text}, [[text]]]
+    assert decode(json.dumps(value).encode()) == value
+
+
+def test_wide_is_not_deep() -> None:
+    """Ten thousand containers side by side are one level."""
+    value: Json = [[] for _ in range(10_000)]
+    assert decode(json.dumps(value).encode()) == value
+
+
+def test_checking_the_depth_of_a_long_string_is_cheap() -> None:
+    """Looking for nesting keeps no memory per character of a string."""
+    body = b'["' + b"a" * 2_000_000 + b'"' + b",[]" * MAX_DEPTH + b"]"
+    tracemalloc.start()
+    try:
+        decode(body)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * len(body)
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1e400",
+        "-1e400",
+        "1E+400",
+        "1e0400",
+        "10.5e309",
+        "1" + "0" * 309 + ".0",
+        "-1" + "0" * 250 + "e99",
+        "9" * 210 + "e99",
+        "179769313486231580793e289",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "[{}]", '[1,{{"a":[{}]}}]'])
+def test_a_float_that_would_be_infinite_is_refused(number: str, around: str) -> None:
+    """No number becomes Infinity, wherever it stands and however it is written."""
+    assert math.isinf(json.loads(number))
+    with pytest.raises(BodyNotJson) as caught:
+        decode(around.format(number).encode())
+    assert str(caught.value) == TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "1" * 309 + ".0",
+        "1.7976931348623157e308",
+        "9" * 400 + "e-300",
+        "1e-400",
+        "0." + "0" * 300 + "1e400",
+        "5e-324",
+        "0.1",
+        "-0.0",
+    ],
+)
+def test_a_float_keeps_its_value(number: str) -> None:
+    """What fits a 64-bit float is read as the nearest one."""
+    value = decode(number.encode())
+    assert isinstance(value, float)
+    assert struct.pack("d", value) == struct.pack("d", float(number))
+
+
+@pytest.mark.parametrize("exponent", [0, 52, 53, 62, 63, 64, 65, 128, 1024, 14_000])
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("beside", [-1, 0, 1])
+def test_integers_are_exact_both_ways(exponent: int, sign: int, beside: int) -> None:
+    """No integer is rounded on the way in or out, up to the 4,300 digits that Python spells."""
+    value = sign * 2**exponent + beside
+    text = str(value).encode()
+    assert decode(text) == value
+    assert type(decode(text)) is int
+    assert encode(value) == text
+    assert decode(encode({"a": [value, 1.5, None]})) == {"a": [value, 1.5, None]}
+
+
+def test_numbers_survive_a_round_trip() -> None:
+    """10,000 numbers of any size come back bit for bit."""
+    generator = random.Random(20260101)  # noqa: S311  # a seed, not a secret
+    numbers: list[Json] = []
+    while len(numbers) < 10_000:
+        number = struct.unpack("d", generator.randbytes(8))[0]
+        if math.isfinite(number):
+            numbers += [number, generator.getrandbits(generator.randrange(1, 200))]
+    decoded = decode(encode(numbers))
+    assert isinstance(decoded, list)
+    assert list(map(repr, decoded)) == list(map(repr, numbers))
+
+
+class Colour(Enum):
+    """An enumeration with a member that has no JSON form."""
+
+    RED = "red"
+    NONE = math.nan
+
+
+@dataclass
+class Point:
+    """A class that orjson would write."""
+
+    x: int
+
+
+def cyclic(*inside: object) -> list[object]:
+    """Return a list that holds itself."""
+    value = list(inside)
+    value.append(value)
+    return value
+
+
+def deep(*inside: object) -> object:
+    """Return lists nested deeper than Python's stack."""
+    value: object = list(inside)
+    for _ in range(sys.getrecursionlimit() * 2):
+        value = [value]
+    return value
+
+
+NO_FORM: dict[str, Callable[[], object]] = {
+    "bytes": lambda: b"x",
+    "set": lambda: {1},
+    "datetime": lambda: datetime.now(UTC),
+    "Decimal": lambda: Decimal(1),
+    "object": object,
+    "class": lambda: object,
+    "dataclass": lambda: Point(1),
+    "generator": lambda: (n for n in [1]),
+    "complex": lambda: 1j,
+    "complex array": lambda: np.array([1j]),
+    "long double": lambda: np.longdouble(1),
+    "masked array": lambda: np.ma.array([1, 2], mask=[True, False]),
+    "lone surrogate": lambda: "\ud800",
+    "lone surrogate beside a large integer": lambda: [2**70, "\ud800"],
+    "key that is no string": lambda: {1: 2},
+    "key that is no string beside a large integer": lambda: {"a": 2**70, 1: 2},
+    "object beside a large integer": lambda: [2**70, object()],
+    "cyclic": cyclic,
+    "cyclic with a large integer": lambda: cyclic(2**70),
+    "deep": deep,
+    "deep with a large integer": lambda: deep(2**70),
+    "large integer above what is deep": lambda: [2**70, deep()],
+    "integer of 5,000 digits": lambda: 10**5_000,
+}
+
+
+@pytest.mark.parametrize("make", NO_FORM.values(), ids=NO_FORM)
+def test_what_has_no_json_form_is_refused(make: Callable[[], object]) -> None:
+    """Nothing is written in a form that its reader would have to guess."""
+    for value in (make(), [None, make()], {"a": (1, make())}):
+        with pytest.raises(OutputNotJson) as caught:
+            encode(value)
+        assert str(caught.value).startswith("the output has no JSON form: ")
+
+
+def test_the_refusal_names_the_type() -> None:
+    """The author of the model reads which type to convert."""
+    with pytest.raises(OutputNotJson) as caught:
+        encode({"a": [Decimal(1)]})
+    assert str(caught.value) == (
+        "the output has no JSON form: Type is not JSON serializable: decimal.Decimal"
+    )
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        math.nan,
+        math.inf,
+        -math.inf,
+        np.float32("nan"),
+        np.float64("inf"),
+        np.float16("nan"),
+        np.array(np.nan),
+        np.array([1, -np.inf]),
+        np.array([[1.0, 2.0], [np.nan, 3.0]]).T,
+        np.array([1, np.nan], dtype=object),
+        Colour.NONE,
+    ],
+    ids=repr,
+)
+def test_nan_and_infinity_are_refused_anywhere(number: object) -> None:
+    """What JSON cannot say is never written as null, in no place and beside nothing."""
+    places = [
+        number,
+        [number],
+        (1, number),
+        {"a": number},
+        [None, {"a": [number]}],
+        [np.array([1]), number],
+        [2**70, number],
+        [np.datetime64("2026-01-01"), UUID(int=1), Colour.RED, number],
+    ]
+    for value in places:
+        with pytest.raises(OutputNotJson) as caught:
+            encode(value)
+        assert str(caught.value) == "the output holds NaN or Infinity, which JSON cannot say"
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        ({"a": [1, "é", True, None, 1.5]}, '{"a":[1,"é",true,null,1.5]}'),
+        ((1, 2), "[1,2]"),
+        ("null", '"null"'),
+        (np.array([1, 2]), "[1,2]"),
+        (np.array([[1.5], [2.5]]), "[[1.5],[2.5]]"),
+        (np.array([[1, 2], [3, 4]]).T, "[[1,3],[2,4]]"),
+        (np.array([[1, 2], [3, 4]])[:, 0], "[1,3]"),
+        (np.array(1.5), "1.5"),
+        (np.array([]), "[]"),
+        (np.array([True, False]), "[true,false]"),
+        (np.array(["a", "b"]), '["a","b"]'),
+        (np.array(["a", None, 1], dtype=object), '["a",null,1]'),
+        (np.str_("a"), '"a"'),
+        (np.bool_(0), "false"),
+        (np.int8(-1), "-1"),
+        (np.uint64(2**64 - 1), "18446744073709551615"),
+        (np.float16(1.5), "1.5"),
+        (np.float32(0.25), "0.25"),
+        (np.float64(0.1), "0.1"),
+        ([None, np.array([1, 2])], "[null,[1,2]]"),
+        ([None, np.float32(2)], "[null,2.0]"),
+        ([None, np.datetime64("2026-01-01")], '[null,"2026-01-01T00:00:00"]'),
+        ([None, UUID(int=1)], '[null,"00000000-0000-0000-0000-000000000001"]'),
+        ([None, Colour.RED], '[null,"red"]'),
+        ([2**70, np.array([1])], "[1180591620717411303424,[1]]"),
+        ({"a": (2**70, -(2**63) - 1)}, '{"a":[1180591620717411303424,-9223372036854775809]}'),
+    ],
+)
+def test_values_of_models_are_written(value: object, body: str) -> None:
+    """JSON values, tuples and what numpy makes are written, in any company."""
+    assert encode(value) == body.encode()
+
+
+def test_floats_of_32_bits_keep_their_shortest_form() -> None:
+    """A 32-bit float is written with the digits that tell it from its neighbours."""
+    assert encode(np.array([0.1], dtype=np.float32)) == b"[0.1]"

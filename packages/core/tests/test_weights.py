@@ -1,0 +1,168 @@
+"""Weights: what is recorded is what is loaded, or nothing is."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from stevedore_core.errors import WeightsMismatch
+from stevedore_core.weights import RECORD, WeightsRecord, record_weights
+
+CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+FIRST, SECOND = b"weights of the first", b"weights of the second"
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    """A directory with two recorded files."""
+    (tmp_path / "first.bin").write_bytes(FIRST)
+    (tmp_path / "second.bin").write_bytes(SECOND)
+    record_weights(tmp_path, ["second.bin", "first.bin"], created=CREATED)
+    return tmp_path
+
+
+def sha256(content: bytes) -> str:
+    """Return the digest as the record writes it."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def test_the_record_is_written_in_order(weights: Path) -> None:
+    """The text depends on names, contents and time only."""
+    assert (weights / RECORD).read_text() == (
+        "# Written by train.py.\n"
+        "created = 2026-03-04T05:06:07Z\n"
+        "\n"
+        "[sha256]\n"
+        f'"first.bin" = "{sha256(FIRST)}"\n'
+        f'"second.bin" = "{sha256(SECOND)}"\n'
+    )
+
+
+def test_what_was_recorded_is_read_back(weights: Path) -> None:
+    """Reading gives the time in UTC and each file's sha256; intact files are handed out."""
+    record = WeightsRecord.read(weights)
+    assert record == WeightsRecord(
+        directory=weights,
+        created="2026-03-04T05:06:07+00:00",
+        sha256={"first.bin": sha256(FIRST), "second.bin": sha256(SECOND)},
+    )
+    assert record.verified("first.bin") == weights / "first.bin"
+
+
+def test_the_time_is_recorded_in_utc(weights: Path) -> None:
+    """A time of another zone is the same moment in the record."""
+    there = CREATED.astimezone(timezone(timedelta(hours=-7)))
+    record_weights(weights, ["first.bin"], created=there)
+    assert WeightsRecord.read(weights).created == "2026-03-04T05:06:07+00:00"
+
+
+def test_a_time_without_its_zone_is_not_recorded(weights: Path) -> None:
+    """Whoever trains must say which moment it was."""
+    with pytest.raises(ValueError, match="expected a time with its zone, found 2026-03-04"):
+        record_weights(weights, [], created=CREATED.replace(tzinfo=None))
+
+
+def flip(file: Path) -> None:
+    """Change one bit."""
+    content = bytearray(file.read_bytes())
+    content[3] ^= 1
+    file.write_bytes(content)
+
+
+def truncate(file: Path) -> None:
+    """Drop the last byte."""
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+def empty(file: Path) -> None:
+    """Drop all bytes."""
+    file.write_bytes(b"")
+
+
+def swap(file: Path) -> None:
+    """Put the other file in its place."""
+    file.write_bytes(SECOND)
+
+
+@pytest.mark.parametrize("harm", [flip, truncate, empty, swap])
+def test_a_changed_file_is_refused(weights: Path, harm: Callable[[Path], None]) -> None:
+    """Any other content is noticed; the message gives both digests."""
+    harm(weights / "first.bin")
+    found = sha256((weights / "first.bin").read_bytes())
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(weights).verified("first.bin")
+    assert str(caught.value) == (
+        f"`first.bin` is not the recorded file: expected sha256 {sha256(FIRST)}, found {found}"
+    )
+
+
+def test_a_link_is_refused(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Weights are files of the package, even where a link leads to the same bytes."""
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "first.bin"
+    (weights / "first.bin").rename(elsewhere)
+    (weights / "first.bin").symlink_to(elsewhere)
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(weights).verified("first.bin")
+    assert str(caught.value).startswith("`first.bin` cannot be read: ")
+
+
+def test_a_missing_file_is_refused(weights: Path) -> None:
+    """A recorded file that is gone is named."""
+    (weights / "first.bin").unlink()
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(weights).verified("first.bin")
+    assert str(caught.value) == "`first.bin` cannot be read: No such file or directory"
+
+
+@pytest.mark.parametrize("name", ["third.bin", "../first.bin", "./first.bin", "", RECORD])
+def test_a_file_that_is_not_recorded_is_refused(weights: Path, name: str) -> None:
+    """Only names that the record holds are looked at."""
+    (weights / "third.bin").write_bytes(b"unknown")
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(weights).verified(name)
+    assert str(caught.value) == f"`{name}` is not among the files that `weights.toml` records"
+
+
+def test_a_missing_record_says_how_to_make_one(tmp_path: Path) -> None:
+    """Without a record nothing is loaded."""
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(tmp_path)
+    assert str(caught.value) == "`weights.toml` is missing: run `train.py`, which writes it"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"created = ",
+        b"\xff",
+        b"created = 2026-03-04T05:06:07Z",
+        b"[sha256]",
+        b'created = "2026-03-04T05:06:07Z"\n[sha256]',
+        b"created = 2026-03-04\n[sha256]",
+        b"created = 2026-03-04T05:06:07\n[sha256]",
+        b"created = 2026-03-04T05:06:07Z\nsha256 = 5",
+        b'created = 2026-03-04T05:06:07Z\nsha256 = "text"',
+    ],
+)
+def test_a_garbled_record_says_what_it_needs(tmp_path: Path, text: bytes) -> None:
+    """Whatever is wrong with the record, the message says what it must hold."""
+    (tmp_path / RECORD).write_bytes(text)
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(tmp_path)
+    assert str(caught.value).startswith(
+        "`weights.toml` needs `created` (a date and time) and a table `[sha256]`: "
+    )
+
+
+def test_a_digest_of_another_kind_matches_nothing(tmp_path: Path) -> None:
+    """A record whose digest is no text refuses the file."""
+    (tmp_path / "first.bin").write_bytes(FIRST)
+    (tmp_path / RECORD).write_text('created = 2026-03-04T05:06:07Z\n[sha256]\n"first.bin" = 5\n')
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(tmp_path).verified("first.bin")
+    assert str(caught.value) == (
+        f"`first.bin` is not the recorded file: expected sha256 5, found {sha256(FIRST)}"
+    )

@@ -1,0 +1,72 @@
+"""What the documents say, held against the code."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from stevedore_api import problems
+from stevedore_api.settings import PREFIX, Settings
+
+ROOT: Final = Path(__file__).parents[2]
+
+DOCUMENTS: Final = sorted(
+    ROOT / name
+    for name in subprocess.run(
+        ["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """Every relative link names a file that is here."""
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8"))
+    local = [target for target in targets if "://" not in target]
+    assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_every_setting_is_documented_as_it_is() -> None:
+    """The table of settings holds each variable with its default and its description."""
+    rows = [
+        f"| `{PREFIX}{name.upper()}` | `{field.default}` | {field.description} |"
+        for name, field in Settings.model_fields.items()
+    ]
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
+
+
+def test_every_problem_is_documented_with_its_status() -> None:
+    """Each code that a caller may see stands beside its status, and no other code does."""
+    text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8").split("## Problems")[1]
+    documented = {
+        code: int(status)
+        for status, codes in re.findall(r"^\| (\d{3}) \| ([^|]+) \|", text, flags=re.MULTILINE)
+        for code in re.findall(r"`([a-z-]+)`", codes)
+    }
+    router = {"path-unknown": 404, "method-refused": 405}
+    assert documented == {**problems.STATUS, **router}
+
+
+def test_every_module_is_on_the_map() -> None:
+    """The architecture names each module of core, api and build, and none that is gone."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for package in ("core", "api", "build"):
+        section = text.split(f"## packages/{package}")[1].split("\n## ")[0]
+        rows = "\n".join(line.split("|")[1] for line in section.splitlines() if line[:3] == "| `")
+        source = ROOT / "packages" / package / "src" / f"stevedore_{package}"
+        places = {path.stem for path in source.glob("*.py")} - {"__init__", "__main__"}
+        places |= {path.parent.name for path in source.glob("*/__init__.py")}
+        assert set(re.findall(r"`([a-z_]+)`", rows)) == places, package
+
+
+def test_every_target_that_is_printed_exists() -> None:
+    """A document that says `make x` means a target of the Makefile, one with a line of help."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):.*## ", makefile, flags=re.MULTILINE))
+    for document in DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        said = set(re.findall(r"(?:^|`)make ([a-z][a-z-]*)\b", text, flags=re.MULTILINE))
+        assert said <= targets, document
