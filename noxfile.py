@@ -60,7 +60,6 @@ def types(session: nox.Session) -> None:
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
     for place in sorted(tests):
         session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
-    session.run("mypy", "tests/image")
     session.run("mypy", "noxfile.py")
 
 
