@@ -90,8 +90,8 @@ def test_containerfile(layers: list[Layer]) -> None:
         ),
         user="65532:65532",
         port=8000,
-        probe=("python3.11", "-m", "stevedore_api.probe"),
-        command=("python3.11", "-m", "stevedore_api"),
+        probe=("python3.11", "-S", "-m", "stevedore_api.probe"),
+        command=("python3.11", "-S", "-m", "stevedore_api"),
     )
 
 
