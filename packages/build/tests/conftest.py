@@ -1,11 +1,22 @@
-"""Fixtures: a tiny repository, and an index of tiny wheels in place of the network."""
+"""Fixtures: a tiny repository, an index of tiny wheels in place of the network, real engines."""
 
-from pathlib import Path
+import io
+import os
+import tarfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 
 import pytest
 import tiny
 
+from stevedore_build.engines import ENGINES, Engine
+from stevedore_build.layers import Layer
+from stevedore_build.store import Store
 from stevedore_build.workspace import Workspace
+
+_NAMES = os.environ.get("STEVEDORE_ENGINES", "podman docker").split()
+_REQUIRED = os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1"
 
 
 @pytest.fixture
@@ -23,3 +34,57 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("UV_FIND_LINKS", str(directory))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
     return directory
+
+
+@pytest.fixture(params=_NAMES, scope="session")
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """One engine that works; where it does not, the test is left out unless it is required."""
+    found = {engine.name: engine for engine in ENGINES}[request.param]
+    reason = found.failure()
+    if reason:
+        (pytest.fail if _REQUIRED else pytest.skip)(f"{found.name}: {reason}")
+    return found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """Where generated things lie."""
+    return Store(root=tmp_path / "store")
+
+
+@pytest.fixture
+def make_image(engine: Engine, tmp_path: Path) -> Iterator[Callable[[dict[str, bytes]], str]]:
+    """Make an image from a few files, under a name that is gone after the test."""
+    names: list[str] = []
+
+    def make(files: dict[str, bytes]) -> str:
+        name = f"localhost/stevedore-test:{uuid.uuid4()}"
+        context = tmp_path / name.rpartition(":")[2]
+        context.mkdir()
+        with tarfile.open(context / "files.tar", "w") as archive:
+            for file, content in files.items():
+                entry = tarfile.TarInfo(file)
+                entry.size, entry.mode = len(content), 0o755
+                archive.addfile(entry, io.BytesIO(content))
+        (context / "Containerfile").write_text("FROM scratch\nADD files.tar /\n")
+        engine.run("tag", engine.build(context), name)
+        names.append(name)
+        return name
+
+    yield make
+    for name in names:
+        engine.run("rmi", "--force", name)
+
+
+@pytest.fixture
+def make_layer(tmp_path: Path) -> Callable[..., Layer]:
+    """Make a layer that holds one file; its text is its digest."""
+
+    def make(target: str, text: str, *, at: str = "layers") -> Layer:
+        name = PurePosixPath(target).name
+        directory = tmp_path / at / name / text[:40]
+        directory.mkdir(parents=True)
+        (directory / "content.txt").write_text(text)
+        return Layer(name=name, digest=text, directory=directory, target=PurePosixPath(target))
+
+    return make

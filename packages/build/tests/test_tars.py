@@ -24,12 +24,6 @@ def make_layer(directory: Path, *, digest: str = "d1", target: str = "/opt/steve
     return Layer(name="own", digest=digest, directory=directory, target=PurePosixPath(target))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """Where tars lie."""
-    return Store(root=tmp_path / "store")
-
-
 def test_entries(tmp_path: Path, store: Store) -> None:
     """Parents come first; owner, time and modes are fixed; names may be long."""
     tar = tar_layer(make_layer(tmp_path / "layer"), store)
