@@ -52,7 +52,7 @@ def client() -> Iterator[httpx.Client]:
 
 def example(model: str) -> str:
     """Return a model's packaged example payload, as its file has it."""
-    package = LAYOUT / "models" / model / f"stevedore_model_{model}"
+    package = LAYOUT / "models" / model / MODELS[model] / f"stevedore_model_{model}"
     return (package / "examples" / "predict.json").read_text("utf-8")
 
 

@@ -55,14 +55,18 @@ def _silence(kind: Kind) -> Frame:
 
 
 def catalogue_of(
-    models: Mapping[str, Mapping[str, Json] | None], group: ScriptedGroup | None = None
+    models: Mapping[str, Mapping[str, Json] | None],
+    group: ScriptedGroup | None = None,
+    *,
+    version: str = "1.0.0",
 ) -> Catalogue:
     """Return a catalogue of models in one group; a model's value is what its worker said of it."""
     catalogue = Catalogue()
     for number, (name, said) in enumerate(models.items()):
         model = ServedModel(
+            key=name,
             name=name,
-            version="1.0.0",
+            version=version,
             environment="default",
             group=cast("WorkerGroup", group or ScriptedGroup(_silence)),
             number=number,

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,11 +15,14 @@ import httpx
 
 import stevedore_api
 import stevedore_core
+from stevedore_core.installed import installed_in
 from stevedore_core.layout import Layout
-from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
+from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel, Pin
 from stevedore_core.manifest import Manifest
 
 START_LIMIT_S = 30.0
+
+_SITE = Path(sysconfig.get_path("purelib"))
 
 Json = object
 
@@ -29,6 +32,9 @@ class Model:
     """The source of a model package, and the options of its pin."""
 
     source: str
+    """Where it says `"1.0.0"`, every version has its own."""
+    versions: Sequence[str] = ("1.0.0",)
+    """Each but the first lives in an environment of its own."""
     environment: str = "default"
     workers: int | None = None
 
@@ -158,10 +164,11 @@ def write_layout(root: Path, readiness: str, models: dict[str, Model]) -> Path:
     """Write a layout that holds the given models, whose requirements are this environment's."""
     layout = Layout(root=root)
     _link_own_packages(layout)
-    for environment in {"front", *(model.environment for model in models.values())}:
-        _link(layout.environment(environment), Path(sysconfig.get_path("purelib")))
-    for name, model in models.items():
-        _write_model(layout.model(name), name, model.source)
+    for environment in {"front", *(place for *_, place in _each(models))}:
+        _link(layout.environment(environment), _SITE)
+    for name, version, model, _ in _each(models):
+        source = model.source.replace('"1.0.0"', f'"{version}"')
+        _write_model(layout.model(name, version), name, version, source)
     manifest = _manifest_of(readiness, models)
     layout.composition.mkdir(parents=True)
     layout.manifest.write_text(manifest.text)
@@ -230,16 +237,26 @@ def _link(link: Path, target: Path) -> None:
 
 def _link_own_packages(layout: Layout) -> None:
     for name, package in (("core", stevedore_core), ("api", stevedore_api)):
-        _link(layout.own(name), Path(str(package.__file__)).parent.parent)
+        place = layout.own(name)
+        _link(place / f"stevedore_{name}", Path(str(package.__file__)).parent)
+        (place / f"ml_py_stevedore_{name}-0.1.0.dist-info").mkdir()
 
 
-def _write_model(directory: Path, name: str, source: str) -> None:
+def _each(models: dict[str, Model]) -> Iterator[tuple[str, str, Model, str]]:
+    """Go through name, version, model and environment of all versions of all models."""
+    for name, model in models.items():
+        for number, version in enumerate(model.versions, start=1):
+            place = model.environment if number == 1 else f"{model.environment}-{number}"
+            yield name, version, model, place
+
+
+def _write_model(directory: Path, name: str, version: str, source: str) -> None:
     package = f"stevedore_model_{name}"
     (directory / package).mkdir(parents=True)
     (directory / package / "__init__.py").write_text(source)
-    info = directory / f"{package}-1.0.0.dist-info"
+    info = directory / f"{package}-{version}.dist-info"
     info.mkdir()
-    metadata = f"Metadata-Version: 2.1\nName: stevedore-model-{name}\nVersion: 1.0.0\n"
+    metadata = f"Metadata-Version: 2.1\nName: stevedore-model-{name}\nVersion: {version}\n"
     (info / "METADATA").write_text(metadata)
     entry = f"[ml_py_stevedore.models]\n{name} = {package}:load\n"
     (info / "entry_points.txt").write_text(entry)
@@ -249,14 +266,20 @@ def _manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
     lines = ['name = "sample"', 'version = "1.0.0"', 'python = "3.11"', "", "[models]"]
     for name, model in models.items():
         workers = "" if model.workers is None else f", workers = {model.workers}"
-        pin = f'version = "1.0.0", environment = "{model.environment}"{workers}'
+        pin = f"version = {list(model.versions)}{workers}"
+        if len(model.versions) == 1:
+            pin += f', environment = "{model.environment}"'
         lines.append(f"{name} = {{ {pin} }}")
     lines += ["", "[serve]", f'readiness = "{readiness}"', ""]
     return Manifest.from_text("\n".join(lines), file="composition.toml")
 
 
 def _lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
-    names = ["front", *dict.fromkeys(model.environment for model in models.values())]
+    names = ["front", *dict.fromkeys(place for *_, place in _each(models))]
+    pins = tuple(
+        Pin(name=name, version=version, marker=None, sha256s=("3" * 64,))
+        for name, version in installed_in(_SITE).items()
+    )
     return Lock(
         name=manifest.name,
         version=manifest.version,
@@ -264,7 +287,7 @@ def _lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
         manifest_sha256=manifest.sha256,
         base=None,
         environments=tuple(
-            Environment(name=name, inputs_sha256="0" * 64, pins=()) for name in names
+            Environment(name=name, inputs_sha256="0" * 64, pins=pins) for name in names
         ),
         wheels=tuple(
             LockedWheel(distribution=f"ml-py-stevedore-{name}", version="0.1.0", sha256="1" * 64)
@@ -273,13 +296,13 @@ def _lock_of(manifest: Manifest, models: dict[str, Model]) -> Lock:
         models=tuple(
             LockedModel(
                 name=name,
-                version="1.0.0",
-                environment=model.environment,
+                version=version,
+                environment=place,
                 distribution=f"stevedore-model-{name}",
                 sha256="2" * 64,
                 inputs_sha256="2" * 64,
                 requires=(),
             )
-            for name, model in models.items()
+            for name, version, _, place in _each(models)
         ),
     )

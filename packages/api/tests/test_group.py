@@ -39,7 +39,7 @@ def in_group(
     """Run a group of the model `one` in this process."""
 
     async def main() -> None:
-        paths = Layout(root=layout).worker_path("default", ["one"])
+        paths = Layout(root=layout).worker_path("default", [("one", "1.0.0")])
         read = Settings.read({f"STEVEDORE_{n.upper()}": value for n, value in settings.items()})
         group = WorkerGroup(
             WorkerCommand(import_path=paths, models=["one"], threads=1),
@@ -398,8 +398,8 @@ def test_the_import_path_of_a_worker_is_its_own(make_layout: MakeLayout, serve: 
         check=True,
     ).stdout.splitlines()
     for name, expected in (
-        ("one", [layout.model("one"), layout.model("two"), layout.own("core")]),
-        ("own", [layout.model("own"), layout.own("core")]),
+        ("one", [layout.model(n, "1.0.0") for n in ("one", "two")] + [layout.own("core")]),
+        ("own", [layout.model("own", "1.0.0"), layout.own("core")]),
     ):
         environment = layout.environment("other" if name == "own" else "default")
         path = server.post(f"/models/{name}/predict", {"do": "path"}).json()

@@ -14,6 +14,7 @@ from served_layout import MakeLayout, Model, Serve, obedient
 import stevedore_api.__main__
 from stevedore_api import probe
 from stevedore_api.settings import Settings
+from stevedore_core.layout import Layout
 
 
 @pytest.fixture
@@ -63,6 +64,25 @@ def test_a_layout_that_is_none(layout: Path, tmp_path: Path) -> None:
     assert finished.returncode == 2
     assert str(tmp_path / "none" / "composition") in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_a_layout_that_is_not_its_lock(layout: Path) -> None:
+    """Every difference between what is installed and the lock is named, and nothing starts."""
+    model = Layout(root=layout).model("one", "1.0.0")
+    (model / "stevedore_model_one-1.0.0.dist-info").rename(
+        model / "stevedore_model_one-1.0.1.dist-info"
+    )
+    (model / "more-2.0.dist-info").mkdir()
+    finished = run(layout)
+    assert (finished.returncode, finished.stdout) == (2, "")
+    assert finished.stderr.splitlines() == [
+        (
+            f"{layout}: what is installed is not what `sample` 1.0.0 locks; "
+            "build it anew from its lock:"
+        ),
+        "  `models/one/1.0.0`: `more`: not in the lock, 2.0 is installed",
+        "  `models/one/1.0.0`: `stevedore-model-one`: 1.0.0 is locked, 1.0.1 is installed",
+    ]
 
 
 def test_help_names_every_flag(layout: Path) -> None:

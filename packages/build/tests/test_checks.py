@@ -10,7 +10,8 @@ import tiny
 from stevedore_build.checks import check_composition, check_model, refuse_other_than_locked
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
@@ -139,8 +140,11 @@ def test_model_in_two_compositions(
     check_model("iris", workspace=workspace, python=PYTHON)
     assert ran.read_text() == "xx"
     said = capsys.readouterr().err
-    assert "model `iris` alone, with the pins of composition `other`\n" in said
-    assert "model `iris` alone, with the pins of composition `pair`, composition `same`\n" in said
+    assert "model `iris` 1.0.0 alone, with the pins of composition `other`\n" in said
+    assert (
+        "model `iris` 1.0.0 alone, with the pins of composition `pair`, composition `same`\n"
+        in said
+    )
 
 
 def test_model_in_no_composition(workspace: Workspace, ran: Path) -> None:
@@ -191,10 +195,11 @@ def test_other_than_locked(workspace: Workspace) -> None:
     manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
     layout = make_layout(manifest, locked, store=workspace.store)
     refuse_other_than_locked(layout, locked)
-    place = layout.model("iris")
+    place = layout.model("iris", "1.0.0")
     tiny.write(place / "alpha-1.0.dist-info" / "RECORD", "")
     with pytest.raises(LayerRefused) as caught:
         refuse_other_than_locked(layout, locked)
     assert str(caught.value) == (
-        f"{place}: what is installed is not what is locked: `alpha` 1.0 instead of None"
+        f"{layout.root}: what is installed is not what is locked: "
+        "`models/iris/1.0.0`: `alpha`: not in the lock, 1.0 is installed"
     )

@@ -9,7 +9,8 @@ import tiny
 
 from stevedore_build.errors import LayerRefused, ToolFailed
 from stevedore_build.layers import Layer, layers_of
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
@@ -50,8 +51,8 @@ def test_layers(workspace: Workspace, index: Path) -> None:
         ("environments/default", "/opt/stevedore/environments/default"),
         ("environments/front", "/opt/stevedore/environments/front"),
         ("own", "/opt/stevedore/own"),
-        ("models/iris", "/opt/stevedore/models/iris"),
-        ("models/digits", "/opt/stevedore/models/digits"),
+        ("models/iris/1.0.0", "/opt/stevedore/models/iris/1.0.0"),
+        ("models/digits/1.0.0", "/opt/stevedore/models/digits/1.0.0"),
         ("composition", "/opt/stevedore/composition"),
     ]
     assert set(content(made["environments/default"])) == {
@@ -87,7 +88,7 @@ def test_one_model_changes(workspace: Workspace) -> None:
     tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/weights.txt", "2")
     after = layers(workspace)
     changed = {name for name, layer in after.items() if layer.digest != before[name].digest}
-    assert changed == {"models/iris", "composition"}
+    assert changed == {"models/iris/1.0.0", "composition"}
 
 
 def test_platform(workspace: Workspace, index: Path) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
@@ -17,7 +18,10 @@ def test_layout(workspace: Workspace) -> None:
     manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
     lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace))
     layout = make_layout(manifest, lock, store=workspace.store)
-    paths = (*layout.front_path(), *layout.worker_path("default", ["iris", "digits"]))
+    paths = (
+        *layout.front_path(),
+        *layout.worker_path("default", [("iris", "1.0.0"), ("digits", "1.0.0")]),
+    )
     assert [path for path in paths if not path.is_dir()] == []
     assert Manifest.parse(layout.manifest) == manifest
     assert Lock.read(layout.composition) == lock
@@ -38,5 +42,6 @@ def test_model_alone(workspace: Workspace) -> None:
         "own/core",
     ]
     assert all(
-        isinstance(path, Path) and path.is_dir() for path in layout.worker_path("default", ["iris"])
+        isinstance(path, Path) and path.is_dir()
+        for path in layout.worker_path("default", [("iris", "1.0.0")])
     )

@@ -1,6 +1,5 @@
 """From a manifest to a lock, and whether a lock is fresh."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 import tiny
 
 from stevedore_build.errors import LockStale, ResolutionFailed, WorkspaceInvalid
-from stevedore_build.locking import differences, lock_manifest, refuse_stale, wheels_of
-from stevedore_build.wheels import OwnWheel
+from stevedore_build.locking import differences, lock_manifest, refuse_stale
+from stevedore_build.pins import wheels_of
+from stevedore_build.wheels import OwnWheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
@@ -27,7 +27,7 @@ def lock(workspace: Workspace, asked: Manifest, previous: Lock | None = None) ->
     return lock_manifest(asked, wheels(workspace, asked), previous=previous)
 
 
-def wheels(workspace: Workspace, asked: Manifest) -> Mapping[str, OwnWheel]:
+def wheels(workspace: Workspace, asked: Manifest) -> OwnWheels:
     """Build what a manifest needs."""
     tiny.track(workspace.root)
     return wheels_of(asked, workspace=workspace)
@@ -56,12 +56,8 @@ def test_one_environment(workspace: Workspace, index: Path) -> None:
         "digits": ("beta", "core-needs"),
     }
     built = wheels(workspace, manifest())
-    assert [w.sha256 for w in locked.wheels] == [
-        built[f"ml-py-stevedore-{own}"].sha256 for own in ("core", "api")
-    ]
-    assert [m.sha256 for m in locked.models] == [
-        built[f"stevedore-model-{model}"].sha256 for model in ("iris", "digits")
-    ]
+    own = [w.sha256 for w in locked.wheels] + [m.sha256 for m in locked.models]
+    assert own == [wheel.sha256 for wheel in built]
 
 
 def test_extras(workspace: Workspace, index: Path) -> None:
@@ -83,13 +79,17 @@ def test_conflict(workspace: Workspace, index: Path) -> None:
     tiny.write_wheel(index, "alpha", "2.0")
     tiny.add_model(workspace.root, "iris", requires=["alpha<2"])
     tiny.add_model(workspace.root, "digits", requires=["alpha>=2"])
+    together = HEAD.replace("[models]", 'environments = "one"\n\n[models]')
+    text = together + 'iris = "1.0.0"\ndigits = "1.0.0"\n'
     with pytest.raises(ResolutionFailed) as caught:
-        lock(workspace, manifest())
+        lock(workspace, Manifest.from_text(text, file="composition.toml"))
     first, *explanation, last = str(caught.value).splitlines()
     assert first == (
         "environment `default` of composition `pair` cannot hold `iris`, `digits` together."
     )
-    assert "alpha<2" in " ".join(explanation)
+    reason = " ".join(explanation)
+    assert "stevedore-model-iris==1.0.0 depends on alpha<2" in reason
+    assert "stevedore-model-digits==1.0.0 depends on alpha>=2" in reason
     assert last == (
         "Give one of them an environment of its own in the manifest, such as `iris = { version = "
         '"1.0.0", environment = "other" }`, or change what it requires.'
@@ -212,8 +212,8 @@ def test_stale(workspace: Workspace) -> None:
         refuse_stale(now, locked, wheels(workspace, now))
     assert str(caught.value) == (
         "the lock of `pair` is not what would be locked now: the manifest changed; "
-        "`ml-py-stevedore-core` 0.1.0 changed; `stevedore-model-tulip` is not in the lock; "
-        "`stevedore-model-digits` is only in the lock; "
+        "`ml-py-stevedore-core` 0.1.0 changed; `stevedore-model-tulip` 1.0.0 is not in the lock; "
+        "`stevedore-model-digits` 1.0.0 is only in the lock; "
         "run `make lock NAME=pair` and review what it changes"
     )
 

@@ -13,7 +13,8 @@ import pytest
 import tiny
 
 from stevedore_build.errors import LockStale
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serving_command
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid

@@ -24,9 +24,9 @@ def test_front_path() -> None:
 
 def test_worker_path() -> None:
     """A worker sees its models, core and its environment; neither api nor other models."""
-    assert LAYOUT.worker_path("onnx", ["digits", "iris"]) == (
-        Path("/layout/models/digits"),
-        Path("/layout/models/iris"),
+    assert LAYOUT.worker_path("onnx", [("digits", "1.0.0"), ("iris", "1.1.0")]) == (
+        Path("/layout/models/digits/1.0.0"),
+        Path("/layout/models/iris/1.1.0"),
         Path("/layout/own/core"),
         Path("/layout/environments/onnx"),
     )

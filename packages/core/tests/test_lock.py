@@ -142,9 +142,9 @@ def test_not_toml(tmp_path: Path) -> None:
 
 def test_other_format(tmp_path: Path) -> None:
     """A lock of another format is refused before anything else is judged."""
-    (tmp_path / "lock.toml").write_text("format = 2\n")
+    (tmp_path / "lock.toml").write_text("format = 1\n")
     assert refusal(tmp_path) == (
-        f"{tmp_path / 'lock.toml'}: `format`: expected a whole number from 1 to 1, found `2`"
+        f"{tmp_path / 'lock.toml'}: `format`: expected a whole number from 2 to 2, found `1`"
     )
 
 
@@ -197,3 +197,29 @@ def test_nameless_environment(tmp_path: Path) -> None:
         f"{tmp_path / 'lock.toml'}: `environments[1].name`: expected a name of lower-case letters, "
         "digits and single `-` or `_`, at most 63 characters, found `../x`"
     )
+
+
+def test_several_versions(tmp_path: Path) -> None:
+    """A model may be there at several versions; the first is the default."""
+    newer = replace(LOCK.models[0], version="1.1.0", environment="default-2", sha256=C)
+    apart = replace(LOCK.environments[0], name="default-2")
+    lock = replace(LOCK, environments=(*LOCK.environments, apart), models=(*LOCK.models, newer))
+    lock.write(tmp_path)
+    assert Lock.read(tmp_path) == lock
+    assert lock.model("iris") == LOCK.models[0]
+    assert lock.model("iris", "1.1.0") == newer
+    assert lock.restrict("iris", "1.1.0").models == (replace(newer, environment="default"),)
+    for absent in (("iris", "2.0.0"), ("tulip", None)):
+        with pytest.raises(KeyError):
+            lock.model(*absent)
+
+
+def test_two_versions_in_one_environment(tmp_path: Path) -> None:
+    """The same version twice, or two in one environment, is refused."""
+    replace(LOCK, models=(*LOCK.models, *LOCK.models)).write(tmp_path)
+    edit(tmp_path / "lock.toml", 'version = "1.1.0"', 'version = "1.2.0"')
+    assert refusal(tmp_path).splitlines() == [
+        f"{tmp_path / 'lock.toml'}: 2 problems",
+        "  `models[3]`: `iris` 1.0.0 is locked twice",
+        "  `models[4].environment`: `default` holds `digits` 1.2.0 already",
+    ]

@@ -12,9 +12,11 @@ TEXT = """\
 name = "bundle"
 version = "1.0.0"
 python = "3.11"
+environments = "each"
 
 [models]
-iris = "1.0.0"
+iris = ["1.0.0", "1.1.0"]
+tulip = { version = ["2.0.0", "1.0.0"], workers = 3 }
 digits = { version = "1.2.0", environment = "onnx", workers = 2 }
 
 [serve]
@@ -42,9 +44,13 @@ def test_full(tmp_path: Path) -> None:
         version="1.0.0",
         python="3.11",
         models=(
-            ModelPin(name="iris", version="1.0.0", environment="default", workers=None),
+            ModelPin(name="iris", version="1.0.0", environment=None, workers=None),
+            ModelPin(name="iris", version="1.1.0", environment=None, workers=None),
+            ModelPin(name="tulip", version="2.0.0", environment=None, workers=3),
+            ModelPin(name="tulip", version="1.0.0", environment=None, workers=3),
             ModelPin(name="digits", version="1.2.0", environment="onnx", workers=2),
         ),
+        environments="each",
         readiness="any",
         base="python:3.11-slim-bookworm",
         text=TEXT,
@@ -57,6 +63,7 @@ def test_of_model() -> None:
     manifest = Manifest.of_model("iris", version="1.0.0", python="3.11")
     assert manifest.models == (ModelPin(name="iris", version="1.0.0"),)
     assert (manifest.name, manifest.readiness, manifest.base) == ("iris", "all", None)
+    assert manifest.environments == "few"
 
 
 def test_absent_file(tmp_path: Path) -> None:
@@ -121,3 +128,44 @@ base = "python:3.11 AS x"
         ),
         "  `verison`: unknown key; did you mean `version`?",
     ]
+
+
+def test_several_versions_wrong() -> None:
+    """Versions are exact, each stands once, and none shares an environment with another."""
+    text = """\
+name = "bundle"
+version = "1.0.0"
+python = "3.11"
+environments = "some"
+[models]
+iris = []
+digits = ["1.0.0", "1.1", "1.0.0"]
+tulip = { version = ["1.0.0", "1.1.0"], environment = "garden" }
+"""
+    assert refusal(text).splitlines() == [
+        "composition.toml: 5 problems",
+        "  `models.iris`: names no version; write at least one",
+        "  `models.digits[2]`: expected one exact version such as `1.0.0`, found `1.1`",
+        "  `models.digits[3]`: `1.0.0` stands there twice",
+        (
+            "  `models.tulip.environment`: two versions of a model never share an environment; "
+            "leave it out, and each gets one"
+        ),
+        "  `environments`: expected `few` or `one` or `each`, found `some`",
+    ]
+
+
+def test_several_versions_in_one_environment() -> None:
+    """A manifest that wants one environment for all cannot have two versions of a model."""
+    text = """\
+name = "bundle"
+version = "1.0.0"
+python = "3.11"
+environments = "one"
+[models]
+iris = ["1.0.0", "1.1.0"]
+"""
+    assert refusal(text) == (
+        "composition.toml: `environments`: `one` cannot hold 2 versions of `iris`; "
+        "two versions of a model never share an environment"
+    )

@@ -3,14 +3,16 @@
 from pathlib import Path
 
 from stevedore_api.app import App
-from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.catalogue import Catalogue, ServedModel, keys_of
 from stevedore_api.group import Admission, WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
+from stevedore_core.errors import LayoutInvalid
+from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
-from stevedore_core.lock import Lock
+from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 from stevedore_core.strict_json import Json
 
@@ -22,9 +24,11 @@ def assemble(settings: Settings) -> App:
 
     Raises:
         DocumentInvalid: The layout's manifest or lock cannot be understood.
+        LayoutInvalid: What is installed there is not what the lock says.
     """
     layout = Layout(root=Path(settings.layout))
     lock = Lock.read(layout.composition)
+    _refuse_other_than_locked(layout, lock)
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
     groups = _groups(layout, lock, manifest, settings, catalogue)
@@ -40,32 +44,45 @@ def assemble(settings: Settings) -> App:
     )
 
 
+def _refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
+    """Raise `LayoutInvalid` with every difference, if there is any."""
+    if found := differences(layout, lock):
+        listed = "".join(f"\n  {difference}" for difference in found)
+        raise LayoutInvalid(
+            f"{layout.root}: what is installed is not what `{lock.name}` {lock.version} locks; "
+            f"build it anew from its lock:{listed}"
+        )
+
+
 def _groups(
     layout: Layout, lock: Lock, manifest: Manifest, settings: Settings, catalogue: Catalogue
 ) -> tuple[WorkerGroup, ...]:
     """Make a group for each environment, and one for each model that asks for its own workers."""
     admission = Admission(settings.max_queued, settings.max_queued_bytes)
     groups = []
+    keys = keys_of(lock)
     for environment, workers, models in _shares(lock, manifest):
         command = WorkerCommand(
-            import_path=layout.worker_path(environment, models),
-            models=models,
+            import_path=layout.worker_path(environment, [(m.name, m.version) for m in models]),
+            models=[model.name for model in models],
             threads=settings.threads,
         )
         groups.append(
             WorkerGroup(
                 command,
+                keys=[keys[model] for model in models],
                 workers=workers,
                 settings=settings,
                 admission=admission,
                 on_loaded=catalogue.note_loaded,
             )
         )
-    places = {name: (group, n) for group in groups for n, name in enumerate(group.models)}
+    places = {key: (group, n) for group in groups for n, key in enumerate(group.models)}
     for model in lock.models:
-        group, number = places[model.name]
+        group, number = places[keys[model]]
         catalogue.add(
             ServedModel(
+                key=keys[model],
                 name=model.name,
                 version=model.version,
                 environment=model.environment,
@@ -76,16 +93,16 @@ def _groups(
     return tuple(groups)
 
 
-def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[str]]]:
+def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[LockedModel]]]:
     """Return environment, number of workers and models of each group."""
-    workers = {pin.name: pin.workers for pin in manifest.models}
-    shared: dict[str, list[str]] = {}
+    workers = {(pin.name, pin.version): pin.workers for pin in manifest.models}
+    shared: dict[str, list[LockedModel]] = {}
     own = []
     for model in lock.models:
-        if (count := workers[model.name]) is None:
-            shared.setdefault(model.environment, []).append(model.name)
+        if (count := workers[model.name, model.version]) is None:
+            shared.setdefault(model.environment, []).append(model)
         else:
-            own.append((model.environment, count, [model.name]))
+            own.append((model.environment, count, [model]))
     return [(environment, 1, models) for environment, models in shared.items()] + own
 
 

@@ -4,20 +4,23 @@ Schemas, examples and creation times come from the worker that loads a model: th
 none.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stevedore_api.group import WorkerGroup
 from stevedore_core.errors import ModelNotReady, ModelUnknown
+from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.strict_json import Json
 
-__all__ = ["Catalogue", "ServedModel"]
+__all__ = ["Catalogue", "ServedModel", "keys_of"]
 
 
 @dataclass(slots=True, kw_only=True)
 class ServedModel:
     """One model: its place in the lock, its group, and what its worker said of it."""
 
+    key: str
+    """What reports call it: see `keys_of`."""
     name: str
     version: str
     environment: str
@@ -34,7 +37,7 @@ class ServedModel:
             ModelNotReady: No worker has loaded the model yet.
         """
         if self.loaded is None:
-            raise ModelNotReady(f"model `{self.name}` is not loaded")
+            raise ModelNotReady(f"model `{self.key}` is not loaded")
         return self.loaded[key]
 
     def entry(self) -> dict[str, Json]:
@@ -49,33 +52,66 @@ class ServedModel:
         }
 
 
+def keys_of(lock: Lock) -> Mapping[LockedModel, str]:
+    """Return what each model is called in reports: its name, and `name@version` beside a default.
+
+    The first version of a name is its default.
+    """
+    keys: dict[LockedModel, str] = {}
+    taken: set[str] = set()
+    for model in lock.models:
+        keys[model] = f"{model.name}@{model.version}" if model.name in taken else model.name
+        taken.add(model.name)
+    return keys
+
+
 class Catalogue:
-    """The models by name, in the order of the manifest."""
+    """The models in the order of the manifest, by name and version, and by key."""
 
     def __init__(self) -> None:
         self._models: dict[str, ServedModel] = {}
+        self._versions: dict[str, dict[str, ServedModel]] = {}
         self._listeners: list[Callable[[str], None]] = []
 
     def add(self, model: ServedModel) -> None:
         """Add a model, while the server is put together."""
-        self._models[model.name] = model
+        self._models[model.key] = model
+        self._versions.setdefault(model.name, {})[model.version] = model
 
-    def note_loaded(self, name: str, said: Mapping[str, Json]) -> None:
+    def note_loaded(self, key: str, said: Mapping[str, Json]) -> None:
         """Keep what a worker said of a model that it has loaded, and tell the listeners."""
-        self._models[name].loaded = said
+        self._models[key].loaded = said
         for listener in self._listeners:
-            listener(name)
+            listener(key)
 
     def on_loaded(self, listener: Callable[[str], None]) -> None:
-        """Have `listener` called with the name of every model that a worker loads."""
+        """Have `listener` called with the key of every model that a worker loads."""
         self._listeners.append(listener)
 
     def __getitem__(self, name: str) -> ServedModel:
-        """Return the model of that name. Raises `ModelUnknown`."""
+        """Return the default version of a model. Raises `ModelUnknown`."""
+        return self.versions(name)[0]
+
+    def by_key(self, key: str) -> ServedModel:
+        """Return the model that reports call `key`, which has to be one."""
+        return self._models[key]
+
+    def versions(self, name: str) -> Sequence[ServedModel]:
+        """Return the versions of a model, the default one first. Raises `ModelUnknown`."""
         try:
-            return self._models[name]
+            return list(self._versions[name].values())
         except KeyError:
             raise ModelUnknown("no model of that name is served here; `/list` names all") from None
+
+    def version(self, name: str, version: str) -> ServedModel:
+        """Return one version of a model. Raises `ModelUnknown`."""
+        for model in self.versions(name):
+            if model.version == version:
+                return model
+        raise ModelUnknown(
+            "the model is not served here at that version; `/models/<name>/versions` lists those "
+            "that are"
+        )
 
     def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
@@ -83,7 +119,7 @@ class Catalogue:
     @property
     def names(self) -> list[str]:
         """The names, in the order of the manifest."""
-        return list(self._models)
+        return list(self._versions)
 
     @property
     def is_complete(self) -> bool:

@@ -83,17 +83,21 @@ class _Slot:
 class WorkerGroup:
     """The unit of isolation: what its models do, other groups do not notice."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # its parts
         self,
         command: WorkerCommand,
         *,
+        keys: Sequence[str] | None = None,
         workers: int,
         settings: Settings,
         admission: Admission,
         on_loaded: Callable[[str, Mapping[str, Json]], None],
     ) -> None:
-        """Take what starts a worker, how many there are, and whom to tell of a loaded model."""
-        self.models: Sequence[str] = tuple(command.models)
+        """Take what starts a worker, how many there are, and whom to tell of a loaded model.
+
+        `keys` are what the catalogue calls the command's models, if not by their names.
+        """
+        self.models: Sequence[str] = tuple(command.models if keys is None else keys)
         self._command = command
         self._settings = settings
         self._admission = admission

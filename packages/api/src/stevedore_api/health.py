@@ -43,22 +43,22 @@ class _State:
 
 
 class Health:
-    """The health of every model in the catalogue."""
+    """The health of every model in the catalogue, by the key it has there."""
 
     def __init__(self, catalogue: Catalogue, settings: Settings, readiness: Readiness) -> None:
         self._catalogue = catalogue
         self._settings = settings
         self._readiness = readiness
-        self._states = {model.name: _State() for model in catalogue}
+        self._states = {model.key: _State() for model in catalogue}
         self._started_at = time.monotonic()
         self.is_draining = False
 
-    def watch(self, name: str) -> None:
+    def watch(self, key: str) -> None:
         """Begin to test and score a model that was just loaded, unless that goes on already."""
-        state = self._states[name]
+        state = self._states[key]
         if state.tasks:
             return
-        model = self._catalogue[name]
+        model = self._catalogue.by_key(key)
         loop = asyncio.get_running_loop()
         state.tasks.add(loop.create_task(self._keep_testing(model, state)))
         state.tasks.add(loop.create_task(self._keep_scoring(model, state)))
@@ -74,41 +74,41 @@ class Health:
         """Seconds since this process began to serve."""
         return time.monotonic() - self._started_at
 
-    def reason(self, name: str) -> str:
+    def reason(self, key: str) -> str:
         """Return a stable code: `passed`, or why the model is not ready."""
-        model = self._catalogue[name]
+        model = self._catalogue.by_key(key)
         if self.is_draining:
             return "draining"
-        if not model.group.is_loaded(name):
-            return model.group.load_failure(name) or "loading"
-        state = self._states[name]
+        if not model.group.is_loaded(key):
+            return model.group.load_failure(key) or "loading"
+        state = self._states[key]
         return _PASSED if state.is_passing else state.reason
 
-    def is_ready(self, name: str) -> bool:
+    def is_ready(self, key: str) -> bool:
         """Tell whether a model is loaded and passes its self-test."""
-        return self.reason(name) == _PASSED
+        return self.reason(key) == _PASSED
 
     @property
     def is_all_ready(self) -> bool:
         """Tell whether this process is ready, as the manifest's `[serve] readiness` counts it."""
-        ready = (self.is_ready(model.name) for model in self._catalogue)
+        ready = (self.is_ready(model.key) for model in self._catalogue)
         return any(ready) if self._readiness == "any" else all(ready)
 
     def report(self) -> dict[str, Json]:
         """Return for each model whether it is ready, and the reason."""
-        reasons = {model.name: self.reason(model.name) for model in self._catalogue}
+        reasons = {model.key: self.reason(model.key) for model in self._catalogue}
         return {
-            name: {"ready": reason == _PASSED, "reason": reason} for name, reason in reasons.items()
+            key: {"ready": reason == _PASSED, "reason": reason} for key, reason in reasons.items()
         }
 
-    def scores(self, name: str) -> dict[str, Json]:
+    def scores(self, key: str) -> dict[str, Json]:
         """Return the latest scores on the packaged examples. Raises `ScorePending` before."""
-        model, state = self._catalogue[name], self._states[name]
+        model, state = self._catalogue.by_key(key), self._states[key]
         if state.scores is None:
             failed = (
                 f"; the last try ended in `{state.score_failure}`" if state.score_failure else ""
             )
-            raise ScorePending(f"model `{name}` was not scored yet{failed}")
+            raise ScorePending(f"model `{key}` was not scored yet{failed}")
         examples = model.said("score_example")
         return {
             "scores": state.scores,
@@ -144,7 +144,7 @@ class Health:
         if reason == _PASSED and not state.is_passing:
             state.reason = "self-test-recovering"
         if was_passing != state.is_passing:
-            _log.info("model `%s`: ready=%s (%s)", model.name, state.is_passing, reason)
+            _log.info("model `%s`: ready=%s (%s)", model.key, state.is_passing, reason)
 
     async def _keep_scoring(self, model: ServedModel, state: _State) -> None:
         while True:

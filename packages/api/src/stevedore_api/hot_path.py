@@ -5,7 +5,7 @@ and back, is `stevedore_core.calls`. What can be decided at start-up is decided 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,12 +66,17 @@ class HotPath:
         self._max_body_bytes = settings.max_body_bytes
         self._body_deadline_s = settings.body_deadline_s
         self._envelope = msgspec.json.Decoder(_Envelope)
-        self.targets: Mapping[str, Target] = {
+        self.targets: dict[str, Target] = {
             "/predict": Target(Kind.PREDICT_ENVELOPE, None),
             "/score": Target(Kind.SCORE_ENVELOPE, None),
-            **{f"/models/{m.name}/predict": Target(Kind.PREDICT, m) for m in catalogue},
-            **{f"/models/{m.name}/score": Target(Kind.SCORE, m) for m in catalogue},
         }
+        for model in catalogue:
+            places = [f"/models/{model.name}/versions/{model.version}"]
+            if model is catalogue[model.name]:
+                places.append(f"/models/{model.name}")
+            for place in places:
+                self.targets[f"{place}/predict"] = Target(Kind.PREDICT, model)
+                self.targets[f"{place}/score"] = Target(Kind.SCORE, model)
 
     async def answer(
         self, target: Target, scope: Scope, receive: Receive, request_id: str
@@ -90,10 +95,10 @@ class HotPath:
             frame = await model.group.submit(target.kind, model.number, body)
         except StevedoreError as error:
             status, text = problems.problem_of(error, request_id=request_id)
-            return Answer(status, text, model.name if model else None, closes=not is_read)
+            return Answer(status, text, model.key if model else None, closes=not is_read)
         if frame.kind == Kind.ANSWER:
-            return Answer(200, frame.body, model.name)
-        return _refused(frame, model.name, request_id)
+            return Answer(200, frame.body, model.key)
+        return _refused(frame, model.key, request_id)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """Return the whole body; None if the client left."""

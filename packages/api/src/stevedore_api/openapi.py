@@ -6,7 +6,7 @@ that way; then the document links to it where the author's file is served.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from stevedore_api.catalogue import Catalogue, ServedModel
@@ -64,7 +64,8 @@ def document(
     """Add the models' paths to the general document that FastAPI made of its own routes.
 
     Args:
-        general: FastAPI's document; its paths with `{name}` become one path for each model.
+        general: FastAPI's document; its paths with `{name}` become one path for each model, those
+            with `{version}` one for each version of a model that has several.
         catalogue: The models; those that are loaded bring their schemas.
         title: The title of the document.
         version: Its version.
@@ -72,19 +73,22 @@ def document(
     components: dict[str, Any] = {"Problem": _PROBLEM_SCHEMA}
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
     for model in catalogue:
-        for verb, summary in (("predict", "Predict"), ("score", "Score labelled examples")):
-            operation = _model_operation(model, verb, summary, components)
-            paths[f"/models/{model.name}/{verb}"]["post"] = operation
-        for path, item in general["paths"].items():
-            if "{name}" in path:
-                operation = _reading_operation(item["get"], model)
-                paths[path.replace("{name}", model.name)]["get"] = operation
+        for place, label in _places(model, catalogue):
+            for verb, summary in (("predict", "Predict"), ("score", "Score labelled examples")):
+                operation = _model_operation(model, verb, summary, components)
+                operation["operationId"] = f"{verb}_{label}"
+                paths[f"{_path(place, model)}/{verb}"]["post"] = operation
+            for path, item in general["paths"].items():
+                if path.startswith(place) and ("{version}" in path) == ("{version}" in place):
+                    operation = _reading_operation(item["get"], model.key)
+                    operation["operationId"] += f"_{label}"
+                    paths[_path(path, model)]["get"] = operation
     for verb in ("predict", "score"):
         paths[f"/{verb}"]["post"] = _envelope_operation(catalogue, verb)
     for path, item in general["paths"].items():
         if "{name}" not in path:
             paths[path]["get"] = _reading_operation(item["get"], None)
-    tags = [{"name": m.name, "description": f"Model {m.name} {m.version}"} for m in catalogue]
+    tags = [{"name": m.key, "description": f"Model {m.name} {m.version}"} for m in catalogue]
     return {
         "openapi": "3.1.0",
         "info": {"title": title, "version": version},
@@ -94,6 +98,18 @@ def document(
     }
 
 
+def _places(model: ServedModel, catalogue: Catalogue) -> Iterator[tuple[str, str]]:
+    """Return below which paths a model is shown, and what makes operations there unique."""
+    if model is catalogue[model.name]:
+        yield "/models/{name}", model.name
+    if len(catalogue.versions(model.name)) > 1:
+        yield "/models/{name}/versions/{version}", f"{model.name}.{model.version}"
+
+
+def _path(template: str, model: ServedModel) -> str:
+    return template.replace("{name}", model.name).replace("{version}", model.version)
+
+
 def _model_operation(
     model: ServedModel, verb: str, summary: str, components: dict[str, Any]
 ) -> dict[str, Any]:
@@ -101,27 +117,26 @@ def _model_operation(
     schema: dict[str, Any] = {}
     examples: dict[str, Any] = {}
     if model.loaded is not None:
-        key = f"{model.name}.{verb}"
+        key = f"{model.key.replace('@', '.')}.{verb}"
         components[key] = _movable(model, verb, prefix=f"#/components/schemas/{key}")
         schema = {"$ref": f"#/components/schemas/{key}"}
         examples = {"packaged": {"value": model.said(f"{verb}_example")}}
     content = {"schema": schema, "examples": examples}
     return {
-        "tags": [model.name],
+        "tags": [model.key],
         "summary": summary,
-        "operationId": f"{verb}_{model.name}",
         "requestBody": {"required": True, "content": {"application/json": content}},
         "responses": _responses(f"What {verb} returned"),
     }
 
 
-def _reading_operation(general: Mapping[str, Any], model: ServedModel | None) -> dict[str, Any]:
-    """Tidy what FastAPI made of a route that only reads; for one model if it is given."""
+def _reading_operation(general: Mapping[str, Any], tag: str | None) -> dict[str, Any]:
+    """Tidy what FastAPI made of a route that only reads; below a tag of its own if one is given."""
     parameters = [p for p in general.get("parameters", ()) if p["in"] == "query"]
     return {
-        "tags": [model.name] if model else general["tags"],
+        "tags": [tag] if tag else general["tags"],
         "summary": general["description"].rstrip("."),
-        "operationId": general["operationId"] + (f"_{model.name}" if model else ""),
+        "operationId": general["operationId"],
         "parameters": [p | {"schema": {"type": "string"}} for p in parameters],
         "responses": {
             "200": {
@@ -136,7 +151,7 @@ def _reading_operation(general: Mapping[str, Any], model: ServedModel | None) ->
 def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
     examples = {
         model.name: {"value": {"predictor": model.name, "payload": model.said(f"{verb}_example")}}
-        for model in catalogue
+        for model in map(catalogue.__getitem__, catalogue.names)
         if model.loaded is not None
     }
     schema = {
@@ -172,7 +187,7 @@ def _movable(model: ServedModel, verb: str, *, prefix: str) -> Json:
     try:
         return _rewritten(schema, prefix)
     except _UnmovableError:
-        url = f"/models/{model.name}/{verb}_schema"
+        url = f"/models/{model.key.replace('@', '/versions/')}/{verb}_schema"
         return {
             "description": f"The schema cannot be shown in place: see `{url}`.",
             "externalDocs": {"url": url},

@@ -5,14 +5,17 @@ They only read what `Health`, `Catalogue` and the lock hold. `app` strips traili
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from stevedore_api.catalogue import Catalogue
+from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.health import Health
-from stevedore_core.errors import ModelNotReady, ModelUnknown, ParameterMissing
+from stevedore_core.errors import ModelNotReady, ParameterMissing
 from stevedore_core.strict_json import Json, encode
 
 __all__ = ["catalogue_router", "composition_router", "health_router", "model_health_router"]
+
+_PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
+"""Below which paths a model is: without a version it is the default one."""
 
 _ModelQuery = Annotated[str | None, Query(alias="model", description="The model's name.")]
 _Verbose = Annotated[str | None, Query(description="Given: an object per model with reasons.")]
@@ -38,7 +41,7 @@ def health_router(catalogue: Catalogue, health: Health) -> APIRouter:
     async def ready(model: _ModelQuery = None, verbose: _Verbose = None) -> Response:
         """Tell whether the models, or one, are loaded and pass their self-tests."""
         if model is not None:
-            return _readiness(health, catalogue[model].name, is_verbose=verbose is not None)
+            return _readiness(health, catalogue[model], is_verbose=verbose is not None)
         if verbose is not None:
             return _JsonResponse(health.report(), 200 if health.is_all_ready else 503)
         if not health.is_all_ready:
@@ -47,11 +50,10 @@ def health_router(catalogue: Catalogue, health: Health) -> APIRouter:
 
     async def summary() -> Response:
         """Tell all at once; always 200."""
-        names = catalogue.names
         return _JsonResponse(
             {
                 "live": True,
-                "ready": {name: health.is_ready(name) for name in names},
+                "ready": {model.key: health.is_ready(model.key) for model in catalogue},
                 "uptime": health.uptime_s,
             }
         )
@@ -73,26 +75,33 @@ def model_health_router(catalogue: Catalogue, health: Health) -> APIRouter:
     """Return the routes that say whether one model works."""
     router = APIRouter(tags=["health"])
 
-    async def model_live(name: str) -> Response:
+    async def model_live(request: Request) -> Response:
         """Tell that this process answers and knows the model."""
-        catalogue[name]
+        _asked(catalogue, request)
         return _JsonResponse("LIVE")
 
-    async def model_ready(name: str, verbose: _Verbose = None) -> Response:
+    async def model_ready(request: Request, verbose: _Verbose = None) -> Response:
         """Tell whether one model is loaded and passes its self-test."""
-        return _readiness(health, catalogue[name].name, is_verbose=verbose is not None)
+        return _readiness(health, _asked(catalogue, request), is_verbose=verbose is not None)
 
-    router.add_api_route("/models/{name}/livez", model_live)
-    for path in ("/models/{name}/readyz", "/models/{name}/healthz"):
-        router.add_api_route(path, model_ready, name=path)
+    for place in _PLACES:
+        router.add_api_route(f"{place}/livez", model_live, name=f"{place}/livez")
+        for path in (f"{place}/readyz", f"{place}/healthz"):
+            router.add_api_route(path, model_ready, name=path)
     return router
 
 
-def _readiness(health: Health, name: str, *, is_verbose: bool) -> Response:
+def _asked(catalogue: Catalogue, request: Request) -> ServedModel:
+    """Return the model that a path names. Raises `ModelUnknown`."""
+    name, version = request.path_params["name"], request.path_params.get("version")
+    return catalogue[name] if version is None else catalogue.version(name, version)
+
+
+def _readiness(health: Health, model: ServedModel, *, is_verbose: bool) -> Response:
+    key = model.key
     if is_verbose:
-        report = health.report()[name]
-        return _JsonResponse({name: report}, 200 if health.is_ready(name) else 503)
-    if not health.is_ready(name):
+        return _JsonResponse({key: health.report()[key]}, 200 if health.is_ready(key) else 503)
+    if not health.is_ready(key):
         raise ModelNotReady("NOT_READY")
     return _JsonResponse("READY")
 
@@ -109,36 +118,29 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
         """List the models with version, creation time and schemas."""
         return _JsonResponse([model.entry() for model in catalogue])
 
-    async def entry(name: str) -> Response:
+    async def entry(request: Request) -> Response:
         """Tell version, creation time and schemas of one model."""
-        return _JsonResponse(catalogue[name].entry())
+        return _JsonResponse(_asked(catalogue, request).entry())
 
     async def versions(name: str) -> Response:
-        """List the versions of one model that are served here."""
-        return _JsonResponse([catalogue[name].version])
+        """List the versions of one model that are served here, the default one first."""
+        return _JsonResponse([model.version for model in catalogue.versions(name)])
 
     async def scores() -> Response:
         """Tell the scores of all models on their packaged examples."""
-        return _JsonResponse({name: health.scores(name) for name in catalogue.names})
+        return _JsonResponse({model.key: health.scores(model.key) for model in catalogue})
 
-    async def score(name: str) -> Response:
+    async def score(request: Request) -> Response:
         """Tell the scores of one model on its packaged examples."""
-        return _JsonResponse(health.scores(catalogue[name].name))
-
-    async def unknown() -> Response:
-        """Refuse: every known model's path is answered before."""
-        raise ModelUnknown("no model of that name is served here; `/list` names all")
+        return _JsonResponse(health.scores(_asked(catalogue, request).key))
 
     router.add_api_route("/list", names)
     router.add_api_route("/models", entries)
-    router.add_api_route("/models/{name}", entry)
     router.add_api_route("/models/{name}/versions", versions)
     router.add_api_route("/score", scores)
-    router.add_api_route("/models/{name}/score", score)
-    for verb in ("predict", "score"):
-        router.add_api_route(
-            f"/models/{{name}}/{verb}", unknown, methods=["POST"], include_in_schema=False
-        )
+    for place in _PLACES:
+        router.add_api_route(place, entry, name=place)
+        router.add_api_route(f"{place}/score", score, name=f"{place}/score")
     for path, key in (
         ("version", "version"),
         ("created", "created"),
@@ -147,27 +149,39 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
         ("score_schema", "score_schema"),
     ):
         _add_value(router, catalogue, path, key)
+    _add_refusals(router, catalogue)
     return router
 
 
 def _add_value(router: APIRouter, catalogue: Catalogue, path: str, key: str) -> None:
     """Serve one bare value of a model, at `/<path>?model=` and at `/models/<name>/<path>`."""
 
-    def value(name: str) -> Response:
-        model = catalogue[name]
+    def value(model: ServedModel) -> Response:
         return _JsonResponse(model.version if key == "version" else model.said(key))
 
     async def by_query(model: _ModelQuery = None) -> Response:
         if model is None:
             raise ParameterMissing(f"say which model: `/{path}?model=<name>`")
-        return value(model)
+        return value(catalogue[model])
 
-    async def by_path(name: str) -> Response:
-        return value(name)
+    async def by_path(request: Request) -> Response:
+        return value(_asked(catalogue, request))
 
     what = f"Tell the {path.replace('_', ' ')} of one model."
     router.add_api_route(f"/{path}", by_query, description=what, name=path)
-    router.add_api_route(f"/models/{{name}}/{path}", by_path, description=what, name=path)
+    for place in _PLACES:
+        router.add_api_route(f"{place}/{path}", by_path, description=what, name=f"{place}/{path}")
+
+
+def _add_refusals(router: APIRouter, catalogue: Catalogue) -> None:
+    """Answer predict and score for models that are not here; for others the hot path answers."""
+
+    async def refuse(request: Request) -> None:
+        _asked(catalogue, request)
+
+    for place in _PLACES:
+        for path in (f"{place}/predict", f"{place}/score"):
+            router.add_api_route(path, refuse, methods=["POST"], include_in_schema=False)
 
 
 def composition_router(composition: Json) -> APIRouter:

@@ -16,15 +16,15 @@ from typing import IO, Final
 
 from stevedore_build.console import notice
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
-from stevedore_build.installed import distributions
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.markers import on_platform
 from stevedore_build.passed import already_passed, content_of, key_of, record_passed
 from stevedore_build.platforms import host_platform
 from stevedore_build.processes import run
 from stevedore_build.serving import composition_now, fresh, model_alone, serving_command
-from stevedore_build.workspace import OWN_PREFIX, Workspace
+from stevedore_build.wheels import build_wheels
+from stevedore_build.workspace import Workspace
+from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
@@ -53,14 +53,14 @@ def check_model(
     tests = workspace.model(name).directory / "tests"
     for lock, owners in _restricted_locks(name, workspace).items():
         key = _key(workspace, lock, python, tests)
-        title = f"model `{name}` alone, with the pins of {owners}"
+        title = f"model `{name}` {lock.version} alone, with the pins of {owners}"
         if not options and already_passed(f"model-{name}", key, store=workspace.store):
             notice(f"{title}: passed before with the same content")
             continue
         notice(title)
         layout = make_layout(_manifest_of(lock), lock, store=workspace.store)
         refuse_other_than_locked(layout, lock)
-        path = layout.worker_path(lock.environments[0].name, [name])
+        path = layout.worker_path(lock.environments[0].name, [(name, lock.version)])
         run_pytest(python, [tests], options, workspace, {"PYTHONPATH": _joined(path)})
         if not options:
             record_passed(f"model-{name}", key, store=workspace.store)
@@ -105,37 +105,27 @@ def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict
 
 def refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
     """Raise `LayerRefused` unless a layout holds exactly the distributions of a lock."""
-    python = f"{lock.python}.0"
-    expected: dict[Path, dict[str, str]] = {
-        layout.environment(environment.name): {
-            pin.name: pin.version for pin in on_platform(environment.pins, host_platform(), python)
-        }
-        for environment in lock.environments
-    }
-    for wheel in lock.wheels:
-        place = layout.own(wheel.distribution.removeprefix(OWN_PREFIX))
-        expected[place] = {wheel.distribution: wheel.version}
-    for model in lock.models:
-        expected[layout.model(model.name)] = {model.distribution: model.version}
-    for place, locked in expected.items():
-        found = {d.name: d.version for d in distributions(place)}
-        if found != locked:
-            odd = sorted(dict(found.items() ^ locked.items()))
-            raise LayerRefused(
-                f"{place}: what is installed is not what is locked: "
-                + ", ".join(f"`{n}` {found.get(n)} instead of {locked.get(n)}" for n in odd)
-            )
+    if found := differences(layout, lock):
+        raise LayerRefused(
+            f"{layout.root}: what is installed is not what is locked: {'; '.join(found)}"
+        )
 
 
 def _restricted_locks(name: str, workspace: Workspace) -> Mapping[Lock, str]:
-    """Return the distinct locks of one model alone, and whose they are."""
+    """Return the distinct locks of one model alone, and whose they are.
+
+    Only of the version that the workspace has: the tests beside it know no other.
+    """
+    package = workspace.model(name)
+    wheels = build_wheels([package], workspace=workspace, store=workspace.store)
+    version = wheels[package.distribution].version
     owners: dict[Lock, list[str]] = {}
     for composition in workspace.compositions():
         directory = workspace.composition(composition)
         manifest = Manifest.parse(directory / "composition.toml")
-        if name in {pin.name for pin in manifest.models}:
-            served = composition_now(composition, workspace=workspace)
-            owners.setdefault(served.lock.restrict(name), []).append(composition)
+        if (name, version) in {(pin.name, pin.version) for pin in manifest.models}:
+            lock = composition_now(composition, workspace=workspace).lock
+            owners.setdefault(lock.restrict(name, version), []).append(composition)
     if not owners:
         notice(f"model `{name}` is in no composition: it is tested with a lock of its own")
         return {model_alone(name, workspace=workspace).lock.restrict(name): f"`{name}` alone"}
@@ -150,12 +140,17 @@ def _manifest_of(lock: Lock) -> Manifest:
 
 
 def _paths_alone(lock: Lock, workspace: Workspace) -> Mapping[str, str]:
-    """Return, for every model, the import path of a layout that holds no other model."""
-    paths = {}
+    """Return, for every model, the import path of a layout that holds no other model.
+
+    A version that is not the default one stands under `<name>@<version>`.
+    """
+    paths: dict[str, str] = {}
     for model in lock.models:
-        alone = lock.restrict(model.name)
+        alone = lock.restrict(model.name, model.version)
         layout = make_layout(_manifest_of(alone), alone, store=workspace.store)
-        paths[model.name] = _joined(layout.worker_path(alone.environments[0].name, [model.name]))
+        mine = [(model.name, model.version)]
+        key = f"{model.name}@{model.version}" if model.name in paths else model.name
+        paths[key] = _joined(layout.worker_path(alone.environments[0].name, mine))
     return paths
 
 

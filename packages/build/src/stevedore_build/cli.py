@@ -20,7 +20,8 @@ from stevedore_build.console import notice
 from stevedore_build.engines import Engine, find_engine
 from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid, StevedoreError
@@ -148,7 +149,7 @@ def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
 def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
     manifest, lock = fresh(parsed.name, workspace=workspace)
     if parsed.model is not None:
-        held = [model.name for model in lock.models]
+        held = list(dict.fromkeys(model.name for model in lock.models))
         if parsed.model not in held:
             raise WorkspaceInvalid(
                 f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "

@@ -24,7 +24,7 @@ from stevedore_build.store import Store
 from stevedore_build.wheels import stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
-from stevedore_core.lock import Environment, Lock, Pin
+from stevedore_core.lock import Environment, Lock, LockedModel, Pin
 from stevedore_core.manifest import Manifest
 
 __all__ = ["Layer", "layers_of"]
@@ -68,7 +68,7 @@ def layers_of(
     return (
         *(maker.environment(environment) for environment in lock.environments),
         maker.own({w.distribution: stored_wheel(w, store=store) for w in lock.wheels}),
-        *(maker.model(model.name, stored_wheel(model, store=store)) for model in lock.models),
+        *(maker.model(model, stored_wheel(model, store=store)) for model in lock.models),
         maker.composition(manifest, lock),
     )
 
@@ -104,11 +104,10 @@ class _Maker:
 
         return self._layer("own", [wheel.parent.name for wheel in wheels.values()], fill)
 
-    def model(self, name: str, wheel: Path) -> Layer:
+    def model(self, model: LockedModel, wheel: Path) -> Layer:
         """Unpack one model package."""
-        return self._layer(
-            f"models/{name}", [wheel.parent.name], lambda place: _unpack(wheel, place)
-        )
+        name = f"models/{model.name}/{model.version}"
+        return self._layer(name, [wheel.parent.name], lambda place: _unpack(wheel, place))
 
     def composition(self, manifest: Manifest, lock: Lock) -> Layer:
         """Write the manifest and the lock."""

@@ -4,72 +4,50 @@ import hashlib
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from packaging.requirements import Requirement
 
 from stevedore_build.console import step
+from stevedore_build.environments import share_out
 from stevedore_build.errors import LockStale, ResolutionFailed, WorkspaceInvalid
 from stevedore_build.markers import holds
 from stevedore_build.platforms import PLATFORMS
-from stevedore_build.resolve import closure, resolve
-from stevedore_build.wheels import OwnWheel, build_wheels
-from stevedore_build.workspace import MODEL_PREFIX, OWN_PREFIX, Workspace, is_own
+from stevedore_build.resolve import closure, explain, resolve
+from stevedore_build.wheels import OwnWheel, OwnWheels
+from stevedore_build.workspace import OWN_PREFIX, is_own
 from stevedore_core.fields import normalise
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import FRONT_ENVIRONMENT, Manifest, ModelPin
 
-__all__ = ["differences", "lock_manifest", "refuse_stale", "wheels_of"]
-
-_CORE = f"{OWN_PREFIX}core"
-_API = f"{OWN_PREFIX}api"
+__all__ = ["differences", "lock_manifest", "refuse_stale"]
 
 
-def wheels_of(manifest: Manifest, *, workspace: Workspace) -> Mapping[str, OwnWheel]:
-    """Build the wheels a manifest needs: core, api and its models, by distribution.
-
-    Raises `WorkspaceInvalid` if the workspace has a model at another version than the pinned one.
-    """
-    shared = (workspace.package("core"), workspace.package("api"))
-    models = tuple(workspace.model(pin.name) for pin in manifest.models)
-    wheels = build_wheels((*shared, *models), workspace=workspace, store=workspace.store)
-    wrong = [
-        f"`models.{pin.name}` is pinned to `{pin.version}`, and `models/{pin.name}` is at `{found}`"
-        for pin in manifest.models
-        if (found := wheels[distribution_of(pin.name)].version) != pin.version
-    ]
-    if wrong:
-        raise WorkspaceInvalid(
-            f"composition `{manifest.name}`: {'; '.join(wrong)}; change the pin in the manifest, "
-            "or check out the commit that has the pinned version"
-        )
-    return wheels
-
-
-def distribution_of(model: str) -> str:
-    """Return the name of the distribution that provides a model."""
-    return MODEL_PREFIX + normalise(model)
-
-
-def differences(manifest: Manifest, lock: Lock, wheels: Mapping[str, OwnWheel]) -> tuple[str, ...]:
-    """Say in what the manifest and the workspace differ from the lock; empty means it is fresh.
+def differences(manifest: Manifest, lock: Lock, wheels: OwnWheels) -> tuple[str, ...]:
+    """Say in what the manifest and our wheels differ from the lock; empty means it is fresh.
 
     Only recorded digests are compared. No index is asked.
     """
     found = []
     if lock.manifest_sha256 != manifest.sha256:
         found.append("the manifest changed")
-    locked = {wheel.distribution: wheel.sha256 for wheel in lock.wheels}
-    locked |= {model.distribution: model.sha256 for model in lock.models}
-    for distribution, wheel in wheels.items():
-        if distribution not in locked:
-            found.append(f"`{distribution}` is not in the lock")
-        elif locked[distribution] != wheel.sha256:
-            found.append(f"`{distribution}` {wheel.version} changed")
-    found += [f"`{name}` is only in the lock" for name in locked if name not in wheels]
+    locked = {(wheel.distribution, wheel.version): wheel.sha256 for wheel in lock.wheels}
+    locked |= {(model.distribution, model.version): model.sha256 for model in lock.models}
+    now = {(wheel.distribution, wheel.version): wheel.sha256 for wheel in wheels}
+    for (distribution, version), sha256 in now.items():
+        if (distribution, version) not in locked:
+            found.append(f"`{distribution}` {version} is not in the lock")
+        elif locked[distribution, version] != sha256:
+            found.append(f"`{distribution}` {version} changed")
+    found += [
+        f"`{distribution}` {version} is only in the lock"
+        for distribution, version in locked
+        if (distribution, version) not in now
+    ]
     return tuple(found)
 
 
-def refuse_stale(manifest: Manifest, lock: Lock, wheels: Mapping[str, OwnWheel]) -> None:
+def refuse_stale(manifest: Manifest, lock: Lock, wheels: OwnWheels) -> None:
     """Raise `LockStale` with all differences, if there are any."""
     if found := differences(manifest, lock, wheels):
         raise LockStale(
@@ -80,32 +58,28 @@ def refuse_stale(manifest: Manifest, lock: Lock, wheels: Mapping[str, OwnWheel])
 
 def lock_manifest(
     manifest: Manifest,
-    wheels: Mapping[str, OwnWheel],
+    wheels: OwnWheels,
     *,
     previous: Lock | None = None,
     upgrade: bool = False,
 ) -> Lock:
-    """Resolve every environment of a manifest.
+    """Share the models out over environments, and resolve each.
 
     Pins of the `previous` lock stay where they fit; where the requirements did not change they all
-    stay and no index is asked. `upgrade` takes the newest instead.
+    stay and no index is asked. `upgrade` takes the newest instead. Raises `ResolutionFailed`.
     """
-    asked: dict[str, list[str]] = {FRONT_ENVIRONMENT: [_CORE, _API]}
-    for pin in manifest.models:
-        asked.setdefault(pin.environment, [_CORE]).append(distribution_of(pin.name))
     kept = None if upgrade else previous
+    resolver = _Resolver(manifest=manifest, wheels=wheels, previous=kept)
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        environments = tuple(
-            pool.map(
-                lambda name: _environment(name, asked[name], manifest, wheels, kept), sorted(asked)
-            )
-        )
-        by_name = {environment.name: environment for environment in environments}
+        front = pool.submit(resolver.environment, FRONT_ENVIRONMENT, ())
+        places = share_out(manifest, resolver.fits, previous=previous)
+        environments = [
+            *pool.map(lambda name: resolver.environment(name, places[name]), sorted(places)),
+            front.result(),
+        ]
+        where = {pin: e for e in environments for pin in places.get(e.name, ())}
         models = tuple(
-            pool.map(
-                lambda pin: _model(pin, manifest.python, wheels, by_name[pin.environment], kept),
-                manifest.models,
-            )
+            pool.map(lambda pin: _model(pin, manifest, wheels, where[pin], kept), manifest.models)
         )
     return Lock(
         name=manifest.name,
@@ -113,66 +87,93 @@ def lock_manifest(
         python=manifest.python,
         manifest_sha256=manifest.sha256,
         base=manifest.base,
-        environments=environments,
+        environments=tuple(sorted(environments, key=lambda environment: environment.name)),
         wheels=tuple(
             LockedWheel(distribution=w.distribution, version=w.version, sha256=w.sha256)
-            for w in (wheels[_CORE], wheels[_API])
+            for w in (wheels.core, wheels.api)
         ),
         models=models,
     )
 
 
-def _environment(
-    name: str,
-    distributions: Iterable[str],
-    manifest: Manifest,
-    wheels: Mapping[str, OwnWheel],
-    previous: Lock | None,
-) -> Environment:
-    requirements = _requirements(distributions, wheels)
-    inputs = _inputs_sha256(requirements, manifest.python)
-    before = {} if previous is None else {e.name: e for e in previous.environments}
-    known = before.get(name)
-    if known is not None and known.inputs_sha256 == inputs:
-        return known
-    pins = () if known is None else known.pins
-    try:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Resolver:
+    """Resolves environments of one manifest, each choice of models once."""
+
+    manifest: Manifest
+    wheels: OwnWheels
+    previous: Lock | None
+    found: dict[tuple[str, tuple[ModelPin, ...]], Environment | None] = field(default_factory=dict)
+
+    def fits(self, name: str, pins: tuple[ModelPin, ...]) -> bool:
+        """Tell whether an environment can hold some models together."""
+        if (name, pins) not in self.found:
+            try:
+                self.found[name, pins] = self._resolved(name, pins)
+            except ResolutionFailed:
+                self.found[name, pins] = None
+        return self.found[name, pins] is not None
+
+    def environment(self, name: str, pins: tuple[ModelPin, ...]) -> Environment:
+        """Return an environment with everything in it pinned. Raises `ResolutionFailed`."""
+        known = self.found.get((name, pins))
+        if known is not None:
+            return known
+        composition = self.manifest.name
+        try:
+            return self._resolved(name, pins)
+        except ResolutionFailed as error:
+            if not pins:
+                message = f"environment `{name}` of composition `{composition}`: {error}"
+                raise ResolutionFailed(message) from None
+            members = ", ".join(f"`{pin.name}`" for pin in pins)
+            reason = explain([self.wheels.core, *self._models(pins)], python=self.manifest.python)
+            raise ResolutionFailed(
+                f"environment `{name}` of composition `{composition}` cannot hold {members} "
+                f"together.\n{reason or error}\n"
+                "Give one of them an environment of its own in the manifest, such as "
+                f'`{pins[0].name} = {{ version = "{pins[0].version}", '
+                'environment = "other" }`, or change what it requires.'
+            ) from None
+
+    def _resolved(self, name: str, pins: tuple[ModelPin, ...]) -> Environment:
+        python = self.manifest.python
+        own = self._models(pins) if pins else (self.wheels.api,)
+        requirements = _requirements((self.wheels.core, *own), self.wheels)
+        inputs = _inputs_sha256(requirements, python)
+        before = {} if self.previous is None else {e.name: e for e in self.previous.environments}
+        known = before.get(name)
+        if known is not None and known.inputs_sha256 == inputs:
+            return known
+        preferred = () if known is None else known.pins
         with step(f"Resolving environment `{name}`"):
-            resolved = resolve(requirements, python=manifest.python, previous=pins)
-    except ResolutionFailed as error:
-        members = ", ".join(f"`{pin.name}`" for pin in manifest.models if pin.environment == name)
-        raise ResolutionFailed(
-            f"environment `{name}` of composition `{manifest.name}` cannot hold {members} "
-            f"together.\n{error}\n"
-            "Give one of them an environment of its own in the manifest, such as "
-            f'`{manifest.models[0].name} = {{ version = "{manifest.models[0].version}", '
-            'environment = "other" }`, or change what it requires.'
-            if members
-            else f"environment `{name}` of composition `{manifest.name}`: {error}"
-        ) from None
-    return Environment(name=name, inputs_sha256=inputs, pins=resolved)
+            resolved = resolve(requirements, python=python, previous=preferred)
+        return Environment(name=name, inputs_sha256=inputs, pins=resolved)
+
+    def _models(self, pins: tuple[ModelPin, ...]) -> tuple[OwnWheel, ...]:
+        return tuple(self.wheels.models[pin.name, pin.version] for pin in pins)
 
 
 def _model(
     pin: ModelPin,
-    python: str,
-    wheels: Mapping[str, OwnWheel],
+    manifest: Manifest,
+    wheels: OwnWheels,
     environment: Environment,
     previous: Lock | None,
 ) -> LockedModel:
-    wheel = wheels[distribution_of(pin.name)]
-    requirements = _requirements([_CORE, wheel.distribution], wheels)
-    inputs = _inputs_sha256(requirements, python)
+    wheel = wheels.models[pin.name, pin.version]
+    requirements = _requirements((wheels.core, wheel), wheels)
+    inputs = _inputs_sha256(requirements, manifest.python)
     requires = None
     if previous is not None and environment in previous.environments:
-        known = {(m.name, m.environment, m.inputs_sha256): m.requires for m in previous.models}
-        requires = known.get((pin.name, pin.environment, inputs))
+        known = {(m.environment, m.inputs_sha256): m.requires for m in previous.models}
+        requires = known.get((environment.name, inputs))
     if requires is None:
-        requires = closure(requirements, environment.pins, python=python)
+        requires = closure(requirements, environment.pins, python=manifest.python)
     return LockedModel(
         name=pin.name,
         version=pin.version,
-        environment=pin.environment,
+        environment=environment.name,
         distribution=wheel.distribution,
         sha256=wheel.sha256,
         inputs_sha256=inputs,
@@ -180,27 +181,28 @@ def _model(
     )
 
 
-def _requirements(distributions: Iterable[str], wheels: Mapping[str, OwnWheel]) -> tuple[str, ...]:
+def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ...]:
     """Return the third-party requirements of some of our wheels, ours followed and left out."""
+    shared = {wheel.distribution: wheel for wheel in (wheels.core, wheels.api)}
     found: set[str] = set()
     seen: set[tuple[str, str]] = set()
-    waiting = [(distribution, "") for distribution in distributions]
+    waiting = [(wheel, "") for wheel in asked]
     while waiting:
-        distribution, extra = waiting.pop()
-        if (distribution, extra) in seen:
+        wheel, extra = waiting.pop()
+        if (wheel.distribution, extra) in seen:
             continue
-        seen.add((distribution, extra))
-        for line in wheels[distribution].requires:
+        seen.add((wheel.distribution, extra))
+        for line in wheel.requires:
             requirement = Requirement(line)
             if not _applies(requirement, extra):
                 continue
             if is_own(requirement.name):
-                _check_own(distribution, requirement, wheels)
-                waiting += [(normalise(requirement.name), e) for e in ("", *requirement.extras)]
+                other = _shared(wheel.distribution, requirement, shared)
+                waiting += [(other, e) for e in ("", *requirement.extras)]
             elif requirement.url is not None:
                 raise WorkspaceInvalid(
-                    f"`{distribution}` requires `{requirement}`; a lock holds versions and hashes, "
-                    "not addresses: require a released version"
+                    f"`{wheel.distribution}` requires `{requirement}`; a lock holds versions and "
+                    "hashes, not addresses: require a released version"
                 )
             else:
                 found.add(_without_extra(requirement))
@@ -221,17 +223,22 @@ def _without_extra(requirement: Requirement) -> str:
     return str(requirement)
 
 
-def _check_own(distribution: str, requirement: Requirement, wheels: Mapping[str, OwnWheel]) -> None:
-    name = normalise(requirement.name)
-    if name not in (_CORE, _API):
+def _shared(
+    distribution: str, requirement: Requirement, shared: Mapping[str, OwnWheel]
+) -> OwnWheel:
+    """Return the wheel of core or api that one of ours requires, if it may and fits."""
+    wheel = shared.get(normalise(requirement.name))
+    if wheel is None:
         raise WorkspaceInvalid(
-            f"`{distribution}` requires `{name}`; models and packages only ever require `{_CORE}`"
+            f"`{distribution}` requires `{normalise(requirement.name)}`; models and packages only "
+            f"ever require `{OWN_PREFIX}core`"
         )
-    if not requirement.specifier.contains(wheels[name].version, prereleases=True):
+    if not requirement.specifier.contains(wheel.version, prereleases=True):
         raise WorkspaceInvalid(
-            f"`{distribution}` requires `{requirement}`, and the workspace has `{name}` "
-            f"{wheels[name].version}; change one of the two"
+            f"`{distribution}` requires `{requirement}`, and the workspace has "
+            f"`{wheel.distribution}` {wheel.version}; change one of the two"
         )
+    return wheel
 
 
 def _inputs_sha256(requirements: Iterable[str], python: str) -> str:

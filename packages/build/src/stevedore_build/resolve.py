@@ -12,10 +12,11 @@ from stevedore_build.errors import ResolutionFailed, ToolFailed
 from stevedore_build.markers import shorten
 from stevedore_build.platforms import PLATFORMS
 from stevedore_build.processes import run, uv_program
+from stevedore_build.wheels import OwnWheel
 from stevedore_build.workspace import is_own
 from stevedore_core.lock import Pin, parse_pins
 
-__all__ = ["closure", "resolve"]
+__all__ = ["closure", "explain", "resolve"]
 
 
 def resolve(
@@ -53,6 +54,20 @@ def closure(requirements: Iterable[str], pins: tuple[Pin, ...], *, python: str) 
         text = _compile(requirements, python=python, constraints=pins)
     names = {line.split("==", 1)[0].strip() for line in text.splitlines() if "==" in line}
     return tuple(sorted(names & {pin.name for pin in pins}))
+
+
+def explain(wheels: Iterable[OwnWheel], *, python: str) -> str | None:
+    """Say why some wheels of ours cannot share an environment; `None` if they can.
+
+    uv gets the wheels themselves, so that its explanation names them. It finds none of them in an
+    index: each is given by its file.
+    """
+    requirements = [f"{wheel.distribution} @ {wheel.path.as_uri()}" for wheel in wheels]
+    try:
+        _compile(requirements, python=python)
+    except ResolutionFailed as error:
+        return str(error)
+    return None
 
 
 def _compile(

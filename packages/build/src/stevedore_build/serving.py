@@ -12,7 +12,8 @@ from typing import NoReturn
 from stevedore_build.console import notice
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import differences, lock_manifest, refuse_stale, wheels_of
+from stevedore_build.locking import differences, lock_manifest, refuse_stale
+from stevedore_build.pins import wheels_of
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid

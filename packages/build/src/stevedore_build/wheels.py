@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from email.parser import HeaderParser
@@ -26,7 +26,7 @@ from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, 
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
 
-__all__ = ["OwnWheel", "build_wheels", "stored_wheel"]
+__all__ = ["OwnWheel", "OwnWheels", "build_wheels", "stored_wheel"]
 
 _FORMAT = "wheel 1"
 """Changes when the same files would give another wheel."""
@@ -41,6 +41,20 @@ class OwnWheel:
     requires: tuple[str, ...]
     sha256: str
     path: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnWheels:
+    """All wheels of ours that a composition consists of."""
+
+    core: OwnWheel
+    api: OwnWheel
+    models: Mapping[tuple[str, str], OwnWheel]
+    """By the model's name and version."""
+
+    def __iter__(self) -> Iterator[OwnWheel]:
+        """Go through all of them: core, api, then the models."""
+        yield from (self.core, self.api, *self.models.values())
 
 
 def build_wheels(

@@ -27,7 +27,8 @@
     │   ├── SchemaInvalid       a JSON Schema that does not compile
     │   ├── ExampleInvalid      a packaged example that its own schema refuses, or that is missing
     │   └── WeightsMismatch     weights that are not the recorded ones
-    └── DocumentInvalid         a manifest, lock or settings file that cannot be understood
+    ├── DocumentInvalid         a manifest, lock or settings file that cannot be understood
+    └── LayoutInvalid           what is installed in a layout is not what its lock says
 
 Whoever can act on a class catches it; nobody else does. Status codes are the API's business.
 """
@@ -48,6 +49,7 @@ __all__ = [
     "EnvelopeInvalid",
     "ExampleInvalid",
     "HostRefused",
+    "LayoutInvalid",
     "ModelAbsent",
     "ModelBroken",
     "ModelNotReady",
@@ -244,6 +246,12 @@ class DocumentInvalid(StevedoreError):
     """A manifest, lock or settings file that cannot be understood."""
 
     code = "document-invalid"
+
+
+class LayoutInvalid(StevedoreError):
+    """What is installed in a layout is not what its lock says."""
+
+    code = "layout-invalid"
 
 
 def describe(error: BaseException) -> str:

@@ -39,15 +39,15 @@ class Layout:
         """Return the directory of the third-party distributions of one environment."""
         return self.root / "environments" / name
 
-    def model(self, name: str) -> Path:
-        """Return the directory of one model package."""
-        return self.root / "models" / name
+    def model(self, name: str, version: str) -> Path:
+        """Return the directory of one model package at one version."""
+        return self.root / "models" / name / version
 
     def front_path(self) -> tuple[Path, ...]:
         """Return the front's import path. No model and no environment of a worker is on it."""
         return (self.own("api"), self.own("core"), self.environment("front"))
 
-    def worker_path(self, environment: str, models: Iterable[str]) -> tuple[Path, ...]:
-        """Return the import path of a worker that loads `models` in `environment`."""
-        mine = tuple(self.model(name) for name in models)
+    def worker_path(self, environment: str, models: Iterable[tuple[str, str]]) -> tuple[Path, ...]:
+        """Return the import path of a worker that loads `models`, each a name and a version."""
+        mine = tuple(self.model(name, version) for name, version in models)
         return (*mine, self.own("core"), self.environment(environment))

@@ -27,7 +27,7 @@ from stevedore_core.manifest import DEFAULT_ENVIRONMENT, FRONT_ENVIRONMENT, Mani
 
 __all__ = ["FORMAT", "Environment", "Lock", "LockedModel", "LockedWheel", "Pin", "parse_pins"]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The version of the format written here; another one is refused."""
 
 _HEADER = "# Written by `make lock`. Review it, never edit it."
@@ -98,7 +98,10 @@ class LockedModel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lock:
-    """Everything a composition consists of, with hashes."""
+    """Everything a composition consists of, with hashes.
+
+    Several models may share a name; the first of a name is the version callers get by default.
+    """
 
     name: str
     version: str
@@ -162,9 +165,12 @@ class Lock:
         """Return one environment. `KeyError` where there is none of that name."""
         return {environment.name: environment for environment in self.environments}[name]
 
-    def model(self, name: str) -> LockedModel:
-        """Return one model. `KeyError` where there is none of that name."""
-        return {model.name: model for model in self.models}[name]
+    def model(self, name: str, version: str | None = None) -> LockedModel:
+        """Return a model, its default version if none is given. `KeyError` where it is absent."""
+        for model in self.models:
+            if model.name == name and version in (None, model.version):
+                return model
+        raise KeyError(name if version is None else (name, version))
 
     def write(self, directory: Path) -> None:
         """Write `lock.toml` and the requirements files into `directory`, and nothing stays over."""
@@ -202,13 +208,14 @@ class Lock:
         _check_references(lock, fields)
         return lock
 
-    def restrict(self, name: str) -> "Lock":
-        """Return the lock of model `name` alone: its package, core, and what these two require.
+    def restrict(self, name: str, version: str | None = None) -> "Lock":
+        """Return the lock of one model alone: its package, core, and what these two require.
 
-        Equal for every composition that holds the model with the same pins, whatever else is in
-        it. It has no front: it is for loading the model, not for serving it.
+        Without `version` that is the default one. Equal for every composition that holds the model
+        with the same pins, whatever else is in it. It has no front: it is for loading the model,
+        not for serving it.
         """
-        model = self.model(name)
+        model = self.model(name, version)
         environment = self.environment(model.environment)
         needed = frozenset(model.requires)
         pins = tuple(pin for pin in environment.pins if pin.name in needed)
@@ -293,6 +300,14 @@ def _check_references(lock: Lock, fields: Fields) -> None:
         pinned = {pin.name for pin in environments[model.environment].pins}
         for absent in sorted(set(model.requires) - pinned):
             fields.note(f"{key}.requires", f"`{absent}` is not in `lock/{model.environment}.txt`")
+        for other in lock.models[: position - 1]:
+            if other.name == model.name and model.version == other.version:
+                fields.note(key, f"`{model.name}` {model.version} is locked twice")
+            elif other.name == model.name and model.environment == other.environment:
+                fields.note(
+                    f"{key}.environment",
+                    f"`{model.environment}` holds `{model.name}` {other.version} already",
+                )
     fields.finish()
 
 

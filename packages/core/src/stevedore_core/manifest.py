@@ -2,6 +2,8 @@
 
 import hashlib
 import tomllib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -16,16 +18,30 @@ from stevedore_core.fields import (
     normalise,
 )
 
-__all__ = ["DEFAULT_ENVIRONMENT", "FRONT_ENVIRONMENT", "Manifest", "ModelPin", "Readiness"]
+__all__ = [
+    "DEFAULT_ENVIRONMENT",
+    "FRONT_ENVIRONMENT",
+    "Environments",
+    "Manifest",
+    "ModelPin",
+    "Readiness",
+]
 
 DEFAULT_ENVIRONMENT: Final = "default"
-"""The environment of every model whose manifest names no other."""
+"""The environment of the models that are given none and can share one."""
 
 FRONT_ENVIRONMENT: Final = "front"
 """The environment of the process that speaks HTTP; no model may live there."""
 
 Readiness = Literal["all", "any"]
 """How many models must be ready before the composition is."""
+
+Environments = Literal["few", "one", "each"]
+"""How models that are given no environment get one.
+
+`few` opens another only where requirements conflict, `one` refuses then, and `each` gives every
+version of a model its own.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,19 +50,24 @@ class ModelPin:
 
     name: str
     version: str
-    environment: str = DEFAULT_ENVIRONMENT
+    environment: str | None = None
+    """Where it has to live; `None` leaves that to `Manifest.environments`."""
     workers: int | None = None
-    """Workers in a group of the model's own; `None` means it shares its environment's group."""
+    """Workers in a group of its own; `None` means it shares its environment's group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """A named, versioned choice of model packages. `text` is the document it was read from."""
+    """A named, versioned choice of model packages. `text` is the document it was read from.
+
+    Several pins may share a name: the first is the version that callers get who ask for none.
+    """
 
     name: str
     version: str
     python: str
     models: tuple[ModelPin, ...]
+    environments: Environments
     readiness: Readiness
     base: str | None
     text: str
@@ -80,12 +101,17 @@ class Manifest:
             version=fields.text("version", VERSION),
             python=fields.text("python", PYTHON_MINOR),
             models=_models(fields),
+            environments=cast(
+                "Environments",
+                fields.choice("environments", ("few", "one", "each"), default="few"),
+            ),
             readiness=cast("Readiness", serve.choice("readiness", ("all", "any"), default="all")),
             base=image.text("base", IMAGE_REFERENCE) if image.has("base") else None,
             text=text,
         )
         serve.close()
         image.close()
+        _refuse_crowding(manifest, fields)
         fields.finish()
         return manifest
 
@@ -99,6 +125,18 @@ class Manifest:
         return cls.from_text(text, file=f"the manifest of model `{name}` alone")
 
 
+def _refuse_crowding(manifest: Manifest, fields: Fields) -> None:
+    """Note every model with several versions in a manifest that wants one environment."""
+    versions = Counter(pin.name for pin in manifest.models)
+    for name, count in versions.items():
+        if manifest.environments == "one" and count > 1:
+            fields.note(
+                "environments",
+                f"`one` cannot hold {count} versions of `{name}`; two versions of a model never "
+                "share an environment",
+            )
+
+
 def _models(fields: Fields) -> tuple[ModelPin, ...]:
     table = fields.within("models")
     if not table.table and not fields.problems:
@@ -106,7 +144,7 @@ def _models(fields: Fields) -> tuple[ModelPin, ...]:
     pins: list[ModelPin] = []
     taken: dict[str, str] = {}
     for name in table.table:
-        pins.append(_pin(table, name))
+        pins += _pins(table, name)
         if not NAME.accepts(name):
             table.note(name, f"expected {NAME.expected}")
         elif (other := taken.setdefault(normalise(name), name)) != name:
@@ -114,14 +152,35 @@ def _models(fields: Fields) -> tuple[ModelPin, ...]:
     return tuple(pins)
 
 
-def _pin(table: Fields, name: str) -> ModelPin:
+def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
+    """Read what stands after a model's name: a version, some versions, or a table with either."""
     if not isinstance(table.raw(name), dict):
-        return ModelPin(name=name, version=table.text(name, VERSION))
+        yield from (ModelPin(name=name, version=version) for version in _versions(table, name))
+        return
     pin = table.within(name)
-    environment = pin.text("environment", NAME, default=DEFAULT_ENVIRONMENT)
+    environment = pin.text("environment", NAME) if pin.has("environment") else None
     if environment == FRONT_ENVIRONMENT:
         pin.note("environment", "`front` is the HTTP process's own environment; choose another")
-    version = pin.text("version", VERSION)
+    versions = _versions(pin, "version")
+    if environment is not None and len(versions) > 1:
+        pin.note(
+            "environment",
+            "two versions of a model never share an environment; leave it out, and each gets one",
+        )
     workers = pin.integer("workers", low=1, high=64) if pin.has("workers") else None
     pin.close()
-    return ModelPin(name=name, version=version, environment=environment, workers=workers)
+    for version in versions:
+        yield ModelPin(name=name, version=version, environment=environment, workers=workers)
+
+
+def _versions(fields: Fields, key: str) -> tuple[str, ...]:
+    """Read one exact version, or an array of some; the first is the default."""
+    if not isinstance(fields.raw(key), list):
+        return (fields.text(key, VERSION),)
+    versions = fields.texts(key, VERSION)
+    if not versions:
+        fields.note(key, "names no version; write at least one")
+    for position, version in enumerate(versions, start=1):
+        if version in versions[: position - 1]:
+            fields.note(f"{key}[{position}]", f"`{version}` stands there twice")
+    return versions
