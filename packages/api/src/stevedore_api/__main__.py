@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again after a clean stop
     host, port = listener.getsockname()[:2]
-    _log.info("serving on http://%s:%d", host, port)
+    _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     _Server(config, on_signal=app.drain).run(sockets=[listener])
     return 0
 

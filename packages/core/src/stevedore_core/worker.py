@@ -31,7 +31,7 @@ from stevedore_core.strict_json import encode
 
 __all__ = ["main", "serve"]
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("stevedore_core.worker")  # whose `__name__` is `__main__`
 _PR_SET_PDEATHSIG = 1
 
 
