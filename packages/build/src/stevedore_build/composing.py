@@ -98,11 +98,11 @@ def run_container(name: str, *, workspace: Workspace, engine: Engine, port: int)
     """
     image = compose_image(name, workspace=workspace, engine=engine)
     stop_container(name, engine=engine)
-    _start(engine, image.reference, container=_container(name), publish=f"127.0.0.1:{port}")
     try:
+        _start(engine, image.reference, container=_container(name), publish=f"127.0.0.1:{port}")
         _await_ready(engine, _container(name), image.python)
-    except CheckFailed:
-        stop_container(name, engine=engine)
+    except BaseException:
+        engine.discard(_container(name))
         raise
     return f"http://127.0.0.1:{port}"
 
@@ -112,7 +112,7 @@ def stop_container(name: str, *, engine: Engine) -> bool:
     there = engine.run("ps", "--all", "--quiet", "--filter", f"name=^{_container(name)}$")
     if there:
         engine.run("stop", _container(name))
-        engine.run("rm", "--force", _container(name))
+        engine.discard(_container(name))
     return bool(there)
 
 
@@ -181,7 +181,7 @@ def _running(engine: Engine, image: Image) -> Iterator[str]:
         address = engine.run("port", container, f"{IMAGE_PORT}/tcp").splitlines()[0]
         yield f"http://{address}"
     finally:
-        engine.run("rm", "--force", container)
+        engine.discard(container)
 
 
 def _await_ready(engine: Engine, container: str, python: str) -> None:
