@@ -186,17 +186,22 @@ def start_server(layout: Path, log: Path, settings: dict[str, str]) -> Server:
     errors = log.with_suffix(".errors")
     with log.open("wb") as output, errors.open("wb") as error_output:
         process = subprocess.Popen(
-            [sys.executable, "-S", *_measuring(), "-m", "stevedore_api"],
+            [sys.executable, "-S", *measuring(), "-m", "stevedore_api"],
             env=front_environ(layout, settings),
             stdout=output,
             stderr=error_output,
         )
-    server = Server(process, _url_of(log, errors, process), log, errors)
-    server.wait_until("/livez")
+    try:
+        server = Server(process, _url_of(log, errors, process), log, errors)
+        server.wait_until("/livez")
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return server
 
 
-def _measuring() -> Sequence[str]:
+def measuring() -> Sequence[str]:
     """Return what makes a front count its lines too, if this run of tests counts them."""
     coverage = sys.modules.get("coverage")
     measured = coverage.Coverage.current() if coverage is not None else None

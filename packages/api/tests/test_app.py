@@ -1,11 +1,22 @@
 """What holds for every request: whom it may address, its id, its line in the log."""
 
+import asyncio
 import re
+from typing import cast
 from urllib.parse import unquote
 
+import httpx
 import pytest
+from assembled import ScriptedGroup, catalogue_of
 from raw_http import RawConnection, request
 from served_layout import Server
+
+from stevedore_api.app import App
+from stevedore_api.health import Health
+from stevedore_api.hot_path import HotPath
+from stevedore_api.settings import Settings
+from stevedore_core.frames import Frame, Kind
+from stevedore_core.strict_json import Json
 
 PREDICT = "/models/one/predict"
 
@@ -145,6 +156,71 @@ def test_no_payload_is_logged(shared: Server) -> None:
         assert canary not in answer.text
     assert canary not in shared.log.read_text()
     assert canary not in shared.errors.read_text()
+
+
+def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
+    """Return an application of one model, `a`, in a scripted group."""
+    catalogue = catalogue_of({"a": None}, group)
+    settings = Settings.read({})
+    return App(
+        catalogue=catalogue,
+        groups=(),
+        health=Health(catalogue, settings, "all"),
+        hot_path=HotPath(catalogue, settings),
+        composition={"name": "sample", "version": "1.0.0", **composition},
+        is_loopback=False,
+    )
+
+
+async def asked(app: App, method: str, path: str) -> httpx.Response:
+    """Send a request to an application in this process, under a foreign host."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://a.example") as client:
+        payload = 1 if method == "POST" else None
+        return await client.request(method, path, json=payload, headers={"x-request-id": "r"})
+
+
+def test_our_own_failure_is_500_in_fixed_words(caplog: pytest.LogCaptureFixture) -> None:
+    """What nobody foresaw is logged whole, and told without a word of it."""
+
+    def fail(_: Kind) -> Frame:
+        raise RuntimeError("secret")
+
+    group = ScriptedGroup(fail)
+    composition: dict[str, Json] = {"base": cast("Json", object())}
+    app = in_process(group, composition)
+    for method, path in (("POST", "/models/a/predict"), ("POST", "/models/a/score")):
+        answer = asyncio.run(asked(app, method, path))
+        assert answer.status_code == 500
+        assert answer.json() == {
+            "type": "urn:ml-py-stevedore:problem:internal-error",
+            "title": "Something went wrong here",
+            "status": 500,
+            "detail": "the request could not be answered; the log has the reason",
+            "request_id": "r",
+        }
+    answer = asyncio.run(asked(app, "GET", "/composition"))
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:ml-py-stevedore:problem:output-not-json"
+    group.is_loaded = fail  # type: ignore[method-assign, assignment]  # the fake breaks here too
+    answer = asyncio.run(asked(app, "GET", "/health"))
+    assert answer.status_code == 500
+    assert answer.json()["type"] == "urn:ml-py-stevedore:problem:internal-error"
+    assert answer.headers["x-request-id"] == "r"
+    failures = [record for record in caplog.records if record.exc_info]
+    assert [record.getMessage() for record in failures] == ["request r"] * 3
+    assert all("secret" in str(record.exc_info) for record in failures)
+
+
+def test_beyond_loopback_any_host_is_served() -> None:
+    """Behind a network the names are the operator's business; draining ends readiness."""
+    group = ScriptedGroup(lambda _: Frame(0, Kind.ANSWER, 0, b"1"))
+    app = in_process(group, {})
+    assert asyncio.run(asked(app, "POST", "/models/a/predict")).json() == 1
+    app.drain()
+    verbose = asyncio.run(asked(app, "GET", "/readyz?verbose"))
+    assert verbose.json() == {"a": {"ready": False, "reason": "draining"}}
+    assert verbose.status_code == 503
 
 
 def test_every_line_of_the_log_is_json(shared: Server) -> None:

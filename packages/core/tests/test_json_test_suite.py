@@ -1,4 +1,4 @@
-"""JSONTestSuite, by Nicolas Seriot, is the referee of strict JSON."""
+"""JSONTestSuite is the referee of strict JSON."""
 
 from pathlib import Path
 

@@ -6,6 +6,7 @@ import random
 import struct
 import sys
 import tracemalloc
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -85,13 +86,15 @@ def test_nesting_is_allowed_up_to_the_limit(opening: str, inside: str, closing: 
 )
 def test_brackets_in_strings_are_not_nesting(text: str) -> None:
     """Only containers nest; brackets and escaped quotes in strings and keys do not."""
-    value: Json = [text, {text: text}, [[text]]]
-    assert decode(json.dumps(value).encode()) == value
+    values: list[Json] = [text, [text, {text: text}, [[text]]]]
+    for value in values:
+        assert decode(json.dumps(value).encode()) == value
 
 
-def test_wide_is_not_deep() -> None:
-    """Ten thousand containers side by side are one level."""
-    value: Json = [[] for _ in range(10_000)]
+@pytest.mark.parametrize("container", [[], {}, {"a": []}])
+def test_wide_is_not_deep(container: Json) -> None:
+    """Ten thousand containers side by side do not nest."""
+    value: Json = [container] * 10_000
     assert decode(json.dumps(value).encode()) == value
 
 
@@ -290,6 +293,9 @@ def test_nan_and_infinity_are_refused_anywhere(number: object) -> None:
     [
         ({"a": [1, "é", True, None, 1.5]}, '{"a":[1,"é",true,null,1.5]}'),
         ((1, 2), "[1,2]"),
+        (OrderedDict(b=1, a=2), '{"b":1,"a":2}'),
+        (Counter("aab"), '{"a":2,"b":1}'),
+        (defaultdict(list, a=[2**70]), '{"a":[1180591620717411303424]}'),
         ("null", '"null"'),
         (np.array([1, 2]), "[1,2]"),
         (np.array([[1.5], [2.5]]), "[[1.5],[2.5]]"),

@@ -13,9 +13,9 @@ import uvicorn
 
 from stevedore_api.assemble import assemble
 from stevedore_api.http_limits import limited_protocol
-from stevedore_api.logs import configure_logging
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.errors import StevedoreError
+from stevedore_core.logs import configure_logging
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")
         return _CANNOT_START
-    configure_logging()
+    configure_logging(sys.stdout)
     config = uvicorn.Config(
         app,
         http=limited_protocol(settings),
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)  # uvicorn raises it again after a clean stop
     host, port = listener.getsockname()[:2]
-    _log.info("serving on http://%s:%d", host, port)
+    _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     _Server(config, on_signal=app.drain).run(sockets=[listener])
     return 0
 

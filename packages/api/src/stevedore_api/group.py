@@ -274,9 +274,9 @@ class WorkerGroup:
         slot.deaths += 1
 
     async def _replace(self, slot: _Slot, delay_s: float) -> None:
-        if slot.process is not None:
-            status = await slot.process.wait()
-            _log.warning("a worker of %s ended with status %d", list(self.models), status)
+        assert slot.process is not None  # noqa: S101  # it ended
+        status = await slot.process.wait()
+        _log.warning("a worker of %s ended with status %d", list(self.models), status)
         await self._start(slot, delay_s)
 
     def _stop_timer(self, slot: _Slot) -> None:

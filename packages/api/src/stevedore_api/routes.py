@@ -125,9 +125,8 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
         """Tell the scores of one model on its packaged examples."""
         return _JsonResponse(health.scores(catalogue[name].name))
 
-    async def unknown(name: str) -> Response:
+    async def unknown() -> Response:
         """Refuse: every known model's path is answered before."""
-        catalogue[name]
         raise ModelUnknown("no model of that name is served here; `/list` names all")
 
     router.add_api_route("/list", names)

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -67,18 +68,26 @@ class WorkerProcess(asyncio.Protocol):
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, command: WorkerCommand, outer: Mapping[str, str]) -> None:
-        """Start the process and listen to it."""
+        """Start the process and listen to it.
+
+        Raises:
+            OSError: The operating system has no process or file descriptor left.
+        """
         ours, theirs = socket.socketpair()
         arguments = [str(theirs.fileno()), *command.models]
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; forking takes a ms
-                # -S: no site-packages; the import path is what the command says.
-                [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
-                env=command.environ(outer),
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                process_group=0,
-            )
+            try:
+                self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; takes a ms
+                    # -S: no site-packages; the import path is what the command says.
+                    [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
+                    env=command.environ(outer),
+                    pass_fds=[theirs.fileno()],
+                    stdin=subprocess.DEVNULL,
+                    process_group=0,
+                )
+            except OSError:
+                ours.close()
+                raise
         ours.setblocking(False)  # noqa: FBT003  # takes it by position only
         await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
 
@@ -95,10 +104,8 @@ class WorkerProcess(asyncio.Protocol):
     def kill(self) -> None:
         """End the worker and its children at once; `on_end` follows."""
         if self._process is not None and self._process.returncode is None:
-            try:
+            with suppress(ProcessLookupError):  # `wait` reaped it just now, in its thread
                 os.killpg(self._process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                _log.debug("worker %d was gone already", self._process.pid)
         if self._transport is not None:
             self._transport.abort()
 

@@ -10,10 +10,6 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Final
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.dynamic import DynamicSection
-from elftools.elf.elffile import ELFFile
-
 from stevedore_build.errors import LayerRefused
 from stevedore_build.processes import run
 
@@ -76,6 +72,11 @@ def host_libraries() -> AbstractSet[str] | None:
 
 
 def _needed(path: Path) -> tuple[str, ...]:
+    # Imported here, as most commands find all layers made and never get this far.
+    from elftools.common.exceptions import ELFError  # noqa: PLC0415
+    from elftools.elf.dynamic import DynamicSection  # noqa: PLC0415
+    from elftools.elf.elffile import ELFFile  # noqa: PLC0415
+
     with path.open("rb") as stream:
         try:
             section = ELFFile(stream).get_section_by_name(".dynamic")

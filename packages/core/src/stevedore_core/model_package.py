@@ -31,7 +31,7 @@ class ModelPackage:
             ModelWrongKind: The distribution does not provide exactly one model.
         """
         try:
-            installed = distribution(import_name.replace("_", "-"))
+            installed = distribution(import_name)
         except PackageNotFoundError:
             raise ModelAbsent(f"`{import_name}` is not installed as a distribution") from None
         names = [entry.name for entry in installed.entry_points.select(group=GROUP)]

@@ -9,6 +9,7 @@ import json
 import math
 import re
 from enum import Enum
+from itertools import accumulate
 from typing import TypeAlias
 
 import jiter
@@ -28,7 +29,7 @@ MAX_DEPTH = 64
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789E", b"0000000000e")
 _MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 210)
 
-_BRACES_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_BRACKET_TO_STEP = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")  # as signed bytes: 1, 1, -1, -1
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
 # Possessive, for a pattern that may come back to each character of a string remembers each.
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
@@ -36,10 +37,7 @@ _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _ORJSON_INTEGERS = range(-(2**63), 2**64)
 
 _ENCODE_OPTIONS = (
-    orjson.OPT_SERIALIZE_NUMPY
-    | orjson.OPT_PASSTHROUGH_DATACLASS
-    | orjson.OPT_PASSTHROUGH_DATETIME
-    | orjson.OPT_PASSTHROUGH_SUBCLASS
+    orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
 )
 
 
@@ -105,9 +103,9 @@ def _inside(value: object) -> object:
 
 def _spell_large_integers(value: object) -> object:
     """Replace integers beyond 64 bits, which orjson refuses, by their digits."""
-    if type(value) is list or type(value) is tuple:
+    if isinstance(value, list | tuple):
         return [_spell_large_integers(item) for item in value]
-    if type(value) is dict:
+    if isinstance(value, dict):
         return {key: _spell_large_integers(item) for key, item in value.items()}
     if type(value) is int and value not in _ORJSON_INTEGERS:
         try:
@@ -125,11 +123,9 @@ def _reason(message: str) -> str:
 
 
 def _is_deep(body: bytes) -> bool:
-    """Peel valid JSON, innermost containers first, once for each level."""
-    brackets = _STRING.sub(b"", body).translate(_BRACES_TO_BRACKETS, _NO_BRACKET)
-    for _ in range(MAX_DEPTH):
-        brackets = brackets.replace(b"[]", b"")
-    return bool(brackets)
+    """Follow the depth of valid JSON from bracket to bracket."""
+    steps = _STRING.sub(b"", body).translate(_BRACKET_TO_STEP, _NO_BRACKET)
+    return max(accumulate(memoryview(steps).cast("b")), default=0) > MAX_DEPTH
 
 
 def _has_infinity(value: Json) -> bool:
