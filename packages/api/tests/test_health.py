@@ -91,7 +91,7 @@ def test_a_self_test_without_answer_is_a_failure() -> None:
 
 def test_a_worker_that_refuses_a_self_test() -> None:
     """A refusal's code is the reason."""
-    refused = frame_of(Kind.REFUSAL, {"code": "error", "detail": "the model is not loaded"})
+    refused = frame_of(Kind.REFUSAL, {"code": "error", "detail": "it is not told"})
     assert asyncio.run(reasons_seen(lambda _: refused, "error"))[-1] == "error"
 
 

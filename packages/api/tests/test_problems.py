@@ -15,7 +15,6 @@ EXPECTED = {
     "body-too-slow": 408,
     "content-type-refused": 415,
     "deadline-passed": 504,
-    "draining": 503,
     "envelope-invalid": 422,
     "host-refused": 403,
     "method-refused": 405,

@@ -192,7 +192,7 @@ def test_one_broken_model_does_not_stop_the_others(
     assert json.loads(absent.body)["code"] == "model-absent"
     assert (loaded.kind, loaded.model) == (Kind.LOADED, 2)
     assert front.ask(Kind.PREDICT, b'{"do":"echo","value":1}', model=2) == (Kind.ANSWER, 1)
-    refusal = {"code": "error", "detail": "the model is not loaded"}
+    refusal = {"code": "model-not-ready", "detail": "the model is not loaded"}
     assert front.ask(Kind.PREDICT, b'{"do":"echo"}', model=0) == (Kind.REFUSAL, refusal)
     assert front.ask(Kind.SELF_TEST, model=1) == (Kind.REFUSAL, refusal)
 
@@ -428,7 +428,7 @@ def test_a_process_loads_answers_and_ends_with_the_front(as_process: StartProces
     worker.front.connection.close()
     status, log = worker.ended()
     assert status == 0
-    assert "ERROR stevedore_core.worker: model `broken` cannot be loaded\n" in log
+    assert '"logger": "stevedore_core.worker", "message": "model `broken` cannot be loaded"' in log
     assert "RuntimeError: secret" in log
 
 

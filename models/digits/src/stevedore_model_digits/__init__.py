@@ -52,6 +52,7 @@ class Digits(Predictor):
 def load() -> Digits:
     """Load the network into a session that computes in the calling thread."""
     package = ModelPackage(__name__)
+    ort.disable_telemetry_events()
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     session = ort.InferenceSession(

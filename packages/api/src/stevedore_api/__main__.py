@@ -13,9 +13,9 @@ import uvicorn
 
 from stevedore_api.assemble import assemble
 from stevedore_api.http_limits import limited_protocol
-from stevedore_api.logs import configure_logging
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.errors import StevedoreError
+from stevedore_core.logs import configure_logging
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")
         return _CANNOT_START
-    configure_logging()
+    configure_logging(sys.stdout)
     config = uvicorn.Config(
         app,
         http=limited_protocol(settings),

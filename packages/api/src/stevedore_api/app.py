@@ -16,12 +16,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from stevedore_api import openapi, problems
+from stevedore_api.access_log import log_request
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.docs_page import docs_router
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import Answer, HotPath, Receive, Scope, Send
-from stevedore_api.logs import log_request
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,

@@ -47,7 +47,6 @@ _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.QueueFull, 429, "Too much waits already"),
     (errors.DeadlinePassed, 504, "No answer in time"),
     (errors.WorkerDied, 502, "The worker died"),
-    (errors.Draining, 503, "Stopping"),
     (errors.PredictorFailed, 500, "The model failed"),
     (errors.OutputNotJson, 500, "The model's output is not JSON"),
 )

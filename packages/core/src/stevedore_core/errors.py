@@ -16,8 +16,7 @@
     │   ├── ScorePending        the model's examples were not scored yet
     │   ├── QueueFull           too much waits already
     │   ├── DeadlinePassed      no answer came in time
-    │   ├── WorkerDied          the worker that held the request is gone
-    │   └── Draining            the server is about to stop
+    │   └── WorkerDied          the worker that held the request is gone
     ├── PredictorError          a valid payload, and the model has no answer
     │   ├── PredictorFailed     one of its methods raised
     │   └── OutputNotJson       what it returned cannot be written as JSON
@@ -46,7 +45,6 @@ __all__ = [
     "ContentTypeRefused",
     "DeadlinePassed",
     "DocumentInvalid",
-    "Draining",
     "EnvelopeInvalid",
     "ExampleInvalid",
     "HostRefused",
@@ -184,12 +182,6 @@ class WorkerDied(ServingError):
     """The worker that held the request is gone."""
 
     code = "worker-died"
-
-
-class Draining(ServingError):
-    """The server is about to stop."""
-
-    code = "draining"
 
 
 class PredictorError(StevedoreError):

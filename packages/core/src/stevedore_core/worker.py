@@ -16,7 +16,7 @@ from dataclasses import asdict
 
 from stevedore_core import calls
 from stevedore_core.discovery import load_model
-from stevedore_core.errors import OutputNotJson, PackageError, PayloadInvalid, StevedoreError
+from stevedore_core.errors import ModelNotReady, OutputNotJson, PayloadInvalid, StevedoreError
 from stevedore_core.frames import (
     HEADER_BYTES,
     MAX_BODY_BYTES,
@@ -25,6 +25,7 @@ from stevedore_core.frames import (
     pack,
     unpack_header,
 )
+from stevedore_core.logs import configure_logging
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
 from stevedore_core.strict_json import encode
@@ -37,7 +38,7 @@ _PR_SET_PDEATHSIG = 1
 
 def main(arguments: Sequence[str]) -> None:
     """Run a worker on the socket and for the models that the arguments name."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    configure_logging(sys.stderr)
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # Ctrl-C reaches the whole group; the front decides
@@ -85,7 +86,7 @@ def _entry(predictor: Predictor) -> dict[str, object]:
 def _reply(predictor: Predictor | None, frame: Frame) -> Frame:
     try:
         if predictor is None:
-            raise PackageError("the model is not loaded")
+            raise ModelNotReady("the model is not loaded")
         kind, body = Kind.ANSWER, _answer(predictor, frame)
         if len(body) > MAX_BODY_BYTES:
             raise OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")

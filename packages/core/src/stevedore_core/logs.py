@@ -1,0 +1,34 @@
+"""Logs: one JSON object per line. Front and workers write alike, into the same stream."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import TextIO
+
+__all__ = ["configure_logging"]
+
+
+class _JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if isinstance(fields := getattr(record, "fields", None), dict):
+            line |= fields
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)  # pure ASCII: no character can end a line
+
+
+def configure_logging(stream: TextIO) -> None:
+    """Send every log record of this process to `stream` as JSON.
+
+    A record's `fields`, given as `extra={"fields": {…}}`, stand beside time, level and message.
+    """
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_JsonFormatter())
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.raiseExceptions = False  # a full disk must not stop the service
