@@ -43,8 +43,9 @@ lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the 
 .PHONY: compose
 compose: tools ## Test composition NAME, each model alone and all together, and build its tested image
 	@$(STEVEDORE) check "$(NAME)"
-	@$(NOX) -s test_model test_composition test_image -- --composition="$(NAME)"
-	@$(STEVEDORE) image "$(NAME)"
+	@$(STEVEDORE) passed "$(NAME)" || { \
+		$(NOX) -s test_model test_composition test_image -- --composition="$(NAME)" && \
+		$(STEVEDORE) image "$(NAME)"; }
 
 .PHONY: run
 run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:PORT

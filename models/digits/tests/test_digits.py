@@ -1,5 +1,10 @@
 """The model `digits`: the contract, and numbers of its own."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from stevedore_core.errors import PayloadInvalid
@@ -138,3 +143,11 @@ def test_score_counts_what_is_wrong(digits: Predictor) -> None:
     """Accuracy is the share of images read rightly."""
     payload: Json = [{"instance": ZERO, "label": label} for label in (0, 0, 8, 0)]
     assert digits.score(payload) == {"accuracy": {"value": 0.75, "direction": "higher"}}
+
+
+def test_nothing_is_kept_to_report(tmp_path: Path) -> None:
+    """Loading the model leaves no file in the home directory, as the library's reports would."""
+    code = "import stevedore_model_digits; stevedore_model_digits.load()"
+    environ = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    subprocess.run([sys.executable, "-c", code], env={**environ, "HOME": str(tmp_path)}, check=True)
+    assert list(tmp_path.iterdir()) == []

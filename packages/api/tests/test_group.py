@@ -369,10 +369,12 @@ def test_the_environment_of_a_worker_is_listed(shared: Server) -> None:
     environ = shared.post(PREDICT, {"do": "environ"}).json()
     passed_on = {"PATH"}  # all that the shared server itself has
     threads = {f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")}
+    no_reports = {"DO_NOT_TRACK", "ORT_DISABLE_TELEMETRY"}
     python = {"PYTHONPATH", "PYTHONSAFEPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUTF8"}
     of_the_platform = {"LC_CTYPE"}
     assert set(environ) - of_the_platform == {
         *passed_on,
+        *no_reports,
         *threads,
         "VECLIB_MAXIMUM_THREADS",
         *python,

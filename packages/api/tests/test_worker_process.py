@@ -22,6 +22,8 @@ def test_environ() -> None:
         "MKL_NUM_THREADS": "3",
         "VECLIB_MAXIMUM_THREADS": "3",
         "NUMEXPR_NUM_THREADS": "3",
+        "DO_NOT_TRACK": "1",
+        "ORT_DISABLE_TELEMETRY": "1",
         "PYTHONPATH": "/a:/b",
         "PYTHONSAFEPATH": "1",
         "PYTHONDONTWRITEBYTECODE": "1",

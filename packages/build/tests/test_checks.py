@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 import tiny
 
-from stevedore_build.checks import check_composition, check_model, refuse_other_than_locked
+from stevedore_build.checks import (
+    check_composition,
+    check_model,
+    composition_passed,
+    refuse_other_than_locked,
+)
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
+from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
@@ -203,3 +209,26 @@ def test_other_than_locked(workspace: Workspace) -> None:
         f"{layout.root}: what is installed is not what is locked: "
         "`models/iris/1.0.0`: `alpha`: not in the lock, 1.0 is installed"
     )
+
+
+def test_tests_passed(workspace: Workspace) -> None:
+    """Nothing is left to do once each model and the composition passed; one byte changes that."""
+    lock(workspace)
+    steps = [(check_model, "iris"), (check_model, "digits"), (check_composition, "pair")]
+    for check, name in steps:
+        assert not composition_passed("pair", workspace=workspace)
+        check(name, workspace=workspace, python=workspace_python(workspace))
+    assert composition_passed("pair", workspace=workspace)
+    with (workspace.root / "models/digits/tests/test_digits.py").open("a") as file:
+        file.write("\n")
+    assert not composition_passed("pair", workspace=workspace)
+
+
+def workspace_python(workspace: Workspace) -> Path:
+    """Return a Python of the version that serves here, with the pytest of this one."""
+    program = find_interpreter("3.11", store=workspace.store).program
+    script = workspace.root.parent / "python"
+    paths = ":".join(path for path in sys.path if path.endswith("site-packages"))
+    script.write_text(f'#!/bin/sh\nPYTHONPATH="$PYTHONPATH:{paths}" exec {program} "$@"\n')
+    script.chmod(0o755)
+    return script

@@ -89,3 +89,13 @@ def test_help() -> None:
     )
     for command in ("lock", "check", "serve", "layout", "test-model", "test-composition"):
         assert command in [line.split()[0] for line in done.stdout.splitlines() if line.strip()]
+
+
+def test_nothing_passed_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where something is to be done, `passed` fails without a word: what does it will speak."""
+    main(["lock", "pair"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(["passed", "pair"])
+    assert caught.value.code == 1
+    assert capsys.readouterr() == ("", "")

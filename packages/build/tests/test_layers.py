@@ -102,6 +102,14 @@ def test_platform(workspace: Workspace, index: Path) -> None:
     assert here["own"] == there["own"]
 
 
+def test_platforms_never_share(workspace: Workspace, index: Path) -> None:
+    """Equal pins may mean other wheels elsewhere, so the platform is a part of the digest."""
+    tiny.write_wheel(index, "alpha")
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    here, there = (layers(workspace, platform=p) for p in (LINUX_AMD64, LINUX_ARM64))
+    assert here["environments/default"].digest != there["environments/default"].digest
+
+
 def test_made_once(workspace: Workspace, index: Path) -> None:
     """A layer that exists is used as it is, even if the index is gone."""
     wheel = tiny.write_wheel(index, "alpha")
@@ -114,15 +122,20 @@ def test_made_once(workspace: Workspace, index: Path) -> None:
     assert made == again
 
 
-def test_other_hash(workspace: Workspace, index: Path) -> None:
+@pytest.mark.parametrize(
+    ("sha256s", "reason"), [(("0" * 64,), "Hash mismatch"), ((), "must have a hash")]
+)
+def test_other_hash(
+    workspace: Workspace, index: Path, sha256s: tuple[str, ...], reason: str
+) -> None:
     """What is installed has a locked hash, or nothing is installed."""
     tiny.write_wheel(index, "alpha")
     tiny.add_model(workspace.root, "iris", requires=["alpha"])
     manifest, lock = locked(workspace)
     environment = lock.environment("default")
-    forged = replace(environment, pins=(replace(environment.pins[0], sha256s=("0" * 64,)),))
+    forged = replace(environment, pins=(replace(environment.pins[0], sha256s=sha256s),))
     lock = replace(lock, environments=(forged,))
-    with pytest.raises(ToolFailed, match="Hash mismatch"):
+    with pytest.raises(ToolFailed, match=reason):
         layers_of(manifest, lock, store=workspace.store, platform=LINUX_AMD64, libraries=None)
     assert not [p for p in workspace.store.layers.glob("*") if p.is_dir()]
 

@@ -1,6 +1,8 @@
 """Resolving against an index of tiny wheels."""
 
 import hashlib
+import io
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -54,8 +56,14 @@ def test_conflict(index: Path) -> None:
 
 
 def test_sources_are_not_considered(index: Path) -> None:
-    """Nothing is built to find out what it requires: only wheels count."""
-    (index / "alpha-1.0.tar.gz").write_bytes(b"")
+    """Only wheels count, even where a source distribution says all there is to know."""
+    said = b"Metadata-Version: 2.2\nName: alpha\nVersion: 1.0\n"
+    project = b'[project]\nname = "alpha"\nversion = "1.0"\n'
+    with tarfile.open(index / "alpha-1.0.tar.gz", "w:gz") as archive:
+        for name, content in (("PKG-INFO", said), ("pyproject.toml", project)):
+            entry = tarfile.TarInfo(f"alpha-1.0/{name}")
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
     with pytest.raises(ResolutionFailed, match="alpha"):
         resolve(["alpha"], python="3.11")
 

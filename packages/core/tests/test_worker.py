@@ -428,7 +428,7 @@ def test_a_process_loads_answers_and_ends_with_the_front(as_process: StartProces
     worker.front.connection.close()
     status, log = worker.ended()
     assert status == 0
-    assert '"logger": "stevedore_core.worker", "message": "model `broken` cannot be loaded"' in log
+    assert '"logger":"stevedore_core.worker","message":"model `broken` cannot be loaded"' in log
     assert "RuntimeError: secret" in log
 
 

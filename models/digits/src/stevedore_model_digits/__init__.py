@@ -1,13 +1,18 @@
 """The model `digits`: reads a handwritten digit. Served by way of its entry point, `load`."""
 
+import os
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from stevedore_core.model_package import ModelPackage
 from stevedore_core.predictor import Predictor
+
+# ONNX Runtime reads this once, when it is imported; without it, it reports to its maker.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime as ort
 
 __all__ = ["Digits", "load"]
 

@@ -141,7 +141,7 @@ def _reading_operation(general: Mapping[str, Any], tag: str | None) -> dict[str,
         "responses": {
             "200": {
                 "description": "What was asked for",
-                "content": {"application/json": {"schema": {}}},
+                "content": {"application/json": {}},
             },
             "default": {"description": "A problem", "content": _PROBLEM_CONTENT},
         },
@@ -173,7 +173,7 @@ def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
 
 def _responses(description: str) -> dict[str, Any]:
     return {
-        "200": {"description": description, "content": {"application/json": {"schema": {}}}},
+        "200": {"description": description, "content": {"application/json": {}}},
         **{
             str(s): {"description": text, "content": _PROBLEM_CONTENT}
             for s, text in _PROBLEMS.items()

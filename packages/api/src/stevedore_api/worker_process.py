@@ -33,6 +33,10 @@ _THREAD_VARIABLES = (
 )
 
 
+_REPORT_NOTHING = {"DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"}
+"""What keeps libraries from telling their makers that they are used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerCommand:
     """What starts a worker: its import path, its models, and how many threads it may use."""
@@ -48,6 +52,7 @@ class WorkerCommand:
         return {
             **passed_on,
             **threads,
+            **_REPORT_NOTHING,
             "PYTHONPATH": os.pathsep.join(map(str, self.import_path)),
             "PYTHONSAFEPATH": "1",
             "PYTHONDONTWRITEBYTECODE": "1",

@@ -32,6 +32,7 @@ from stevedore_core.manifest import Manifest
 __all__ = [
     "check_composition",
     "check_model",
+    "composition_passed",
     "refuse_other_than_locked",
     "run_pytest",
     "test_variables",
@@ -52,7 +53,7 @@ def check_model(
     """
     tests = workspace.model(name).directory / "tests"
     for lock, owners in _restricted_locks(name, workspace).items():
-        key = _key(workspace, lock, python, tests)
+        key = _key(workspace, lock, _version(python, lock), tests)
         title = f"model `{name}` {lock.version} alone, with the pins of {owners}"
         if not options and already_passed(f"model-{name}", key, store=workspace.store):
             notice(f"{title}: passed before with the same content")
@@ -78,7 +79,7 @@ def check_composition(
     """
     manifest, lock = fresh(name, workspace=workspace)
     tests = workspace.composition(name) / "tests"
-    key = _key(workspace, lock, python, tests)
+    key = _key(workspace, lock, _version(python, lock), tests)
     if not options and already_passed(f"composition-{name}", key, store=workspace.store):
         notice(f"composition `{name}`: passed before with the same content")
         return
@@ -91,6 +92,31 @@ def check_composition(
         run_pytest(python, [tests], options, workspace, variables)
     if not options:
         record_passed(f"composition-{name}", key, store=store)
+
+
+def composition_passed(name: str, *, workspace: Workspace) -> bool:
+    """Tell whether each model of a composition alone, and all together, passed as they are now.
+
+    Only what passed on the very Python that serves here counts; on another, tests run again.
+    """
+    _, lock = fresh(name, workspace=workspace)
+    store = workspace.store
+    python = find_interpreter(lock.python, store=store).version
+    asked = [(f"composition-{name}", lock, workspace.composition(name))]
+    here = {name: _version_here(name, workspace) for name in {model.name for model in lock.models}}
+    asked += [
+        (
+            f"model-{model.name}",
+            lock.restrict(model.name, model.version),
+            workspace.model(model.name).directory,
+        )
+        for model in lock.models
+        if model.version == here[model.name]
+    ]
+    return all(
+        already_passed(check, _key(workspace, locked, python, place / "tests"), store=store)
+        for check, locked, place in asked
+    )
 
 
 def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict[str, str]:
@@ -116,9 +142,7 @@ def _restricted_locks(name: str, workspace: Workspace) -> Mapping[Lock, str]:
 
     Only of the version that the workspace has: the tests beside it know no other.
     """
-    package = workspace.model(name)
-    wheels = build_wheels([package], workspace=workspace, store=workspace.store)
-    version = wheels[package.distribution].version
+    version = _version_here(name, workspace)
     owners: dict[Lock, list[str]] = {}
     for composition in workspace.compositions():
         directory = workspace.composition(composition)
@@ -133,6 +157,13 @@ def _restricted_locks(name: str, workspace: Workspace) -> Mapping[Lock, str]:
         lock: ", ".join(f"composition `{owner}`" for owner in names)
         for lock, names in owners.items()
     }
+
+
+def _version_here(name: str, workspace: Workspace) -> str | None:
+    """Return the version at which the workspace has a model, `None` if it has the model no more."""
+    packages = [package for package in workspace.models() if package.folder == name]
+    wheels = build_wheels(packages, workspace=workspace, store=workspace.store)
+    return next((wheel.version for wheel in wheels.values()), None)
 
 
 def _manifest_of(lock: Lock) -> Manifest:
@@ -154,11 +185,16 @@ def _paths_alone(lock: Lock, workspace: Workspace) -> Mapping[str, str]:
     return paths
 
 
-def _key(workspace: Workspace, lock: Lock, python: Path, tests: Path) -> str:
-    """Return the key of a check: all that can change its outcome is a part of it."""
+def _version(python: Path, lock: Lock) -> str:
+    """Return the full version of the Python that tests run in; it must be what is locked."""
     version = run([str(python), "-c", "import platform; print(platform.python_version())"]).strip()
     if not version.startswith(f"{lock.python}."):
         raise CheckFailed(f"the tests run on Python {version}, and the lock is for {lock.python}")
+    return version
+
+
+def _key(workspace: Workspace, lock: Lock, python: str, tests: Path) -> str:
+    """Return the key of a check: all that can change its outcome is a part of it."""
     if not any(tests.glob("**/test_*.py")):
         raise WorkspaceInvalid(f"{tests}: no `test_*.py` found; there must be at least one")
     return key_of(
@@ -168,7 +204,7 @@ def _key(workspace: Workspace, lock: Lock, python: Path, tests: Path) -> str:
             "tools": content_of(workspace.root / "requirements" / "test.txt"),
             "settings": content_of(workspace.root / "pyproject.toml"),
             "build": content_of(Path(__file__).parent),
-            "python": [version, find_interpreter(lock.python, store=workspace.store).version],
+            "python": [python, find_interpreter(lock.python, store=workspace.store).version],
             "platform": host_platform().name,
         }
     )

@@ -7,11 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stevedore_build.checks import check_composition, check_model
+from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.composing import (
     check_image,
     compose_context,
     compose_image,
+    image_passed,
     renew_base,
     run_container,
     stop_container,
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     for function, title in (
         (_base, "make the base image anew"),
+        (_passed, "print the image of a composition if everything passed as it is now, or fail"),
         (_image, "build a composition's image, print its name"),
         (_run, "run a composition's image in the background"),
         (_stop, "stop what `run` started"),
@@ -171,6 +173,20 @@ def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
         _say(str(context.relative_to(workspace.root)))
     else:
         _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+
+
+def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    """End with 1 where anything is to be done; whatever does it says what is wrong."""
+    try:
+        if composition_passed(parsed.name, workspace=workspace):
+            engines = _engines_to_test(parsed.engine)
+            images = [image_passed(parsed.name, workspace=workspace, engine=e) for e in engines]
+            if images and images[0] is not None and None not in images:
+                _say(images[0].reference)
+                return
+    except StevedoreError:
+        pass
+    sys.exit(1)
 
 
 def _run(workspace: Workspace, parsed: argparse.Namespace) -> None:

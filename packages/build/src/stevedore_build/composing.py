@@ -35,6 +35,7 @@ __all__ = [
     "check_image",
     "compose_context",
     "compose_image",
+    "image_passed",
     "renew_base",
     "run_container",
     "stop_container",
@@ -98,11 +99,11 @@ def run_container(name: str, *, workspace: Workspace, engine: Engine, port: int)
     """
     image = compose_image(name, workspace=workspace, engine=engine)
     stop_container(name, engine=engine)
-    _start(engine, image.reference, container=_container(name), publish=f"127.0.0.1:{port}")
     try:
+        _start(engine, image.reference, container=_container(name), publish=f"127.0.0.1:{port}")
         _await_ready(engine, _container(name), image.python)
-    except CheckFailed:
-        stop_container(name, engine=engine)
+    except BaseException:
+        engine.discard(_container(name))
         raise
     return f"http://127.0.0.1:{port}"
 
@@ -112,7 +113,7 @@ def stop_container(name: str, *, engine: Engine) -> bool:
     there = engine.run("ps", "--all", "--quiet", "--filter", f"name=^{_container(name)}$")
     if there:
         engine.run("stop", _container(name))
-        engine.run("rm", "--force", _container(name))
+        engine.discard(_container(name))
     return bool(there)
 
 
@@ -131,17 +132,8 @@ def check_image(
     """
     image = compose_image(name, workspace=workspace, engine=engine)
     manifest, lock = fresh(name, workspace=workspace)
-    tests = [workspace.root / "tests" / "image", workspace.composition(name) / "tests"]
-    key = key_of(
-        {
-            "image": image.identity,
-            "tests": content_of(*tests),
-            "tools": content_of(workspace.root / "requirements" / "test.txt"),
-            "settings": content_of(workspace.root / "pyproject.toml"),
-            "build": content_of(Path(__file__).parent),
-        }
-    )
-    check = f"image-{name}-{engine.name}"
+    tests = _tests(name, workspace)
+    check, key = _check(name, engine), _key(image, tests, workspace)
     if not options and already_passed(check, key, store=workspace.store):
         notice(f"image {image.reference} in {engine.name}: passed before with the same content")
         return image
@@ -159,6 +151,34 @@ def check_image(
     if not options:
         record_passed(check, key, store=workspace.store)
     return image
+
+
+def image_passed(name: str, *, workspace: Workspace, engine: Engine) -> Image | None:
+    """Return a composition's image if it passed its tests as it is now, built if it is gone."""
+    image = compose_image(name, workspace=workspace, engine=engine)
+    key = _key(image, _tests(name, workspace), workspace)
+    return image if already_passed(_check(name, engine), key, store=workspace.store) else None
+
+
+def _tests(name: str, workspace: Workspace) -> list[Path]:
+    return [workspace.root / "tests" / "image", workspace.composition(name) / "tests"]
+
+
+def _check(name: str, engine: Engine) -> str:
+    return f"image-{name}-{engine.name}"
+
+
+def _key(image: Image, tests: Sequence[Path], workspace: Workspace) -> str:
+    """Return the key of an image's tests: all that can change their outcome is a part of it."""
+    return key_of(
+        {
+            "image": image.identity,
+            "tests": content_of(*tests),
+            "tools": content_of(workspace.root / "requirements" / "test.txt"),
+            "settings": content_of(workspace.root / "pyproject.toml"),
+            "build": content_of(Path(__file__).parent),
+        }
+    )
 
 
 def _container(name: str) -> str:
@@ -181,7 +201,7 @@ def _running(engine: Engine, image: Image) -> Iterator[str]:
         address = engine.run("port", container, f"{IMAGE_PORT}/tcp").splitlines()[0]
         yield f"http://{address}"
     finally:
-        engine.run("rm", "--force", container)
+        engine.discard(container)
 
 
 def _await_ready(engine: Engine, container: str, python: str) -> None:

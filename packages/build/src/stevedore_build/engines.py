@@ -104,6 +104,10 @@ class Engine:
         done = self._start("logs", "--tail", "20", container)
         return (done.stdout + done.stderr).decode(errors="replace")
 
+    def discard(self, container: str) -> None:
+        """Remove a container, running or not; one that is not there is no failure."""
+        self._start("rm", "--force", container)
+
     def export(self, image: str, tar: Path) -> None:
         """Write the image's files into `tar`. Nothing of the image runs, nothing is left behind."""
         container = f"stevedore-export-{uuid.uuid4()}"
@@ -112,7 +116,7 @@ class Engine:
             self.run("create", "--name", container, image, "/nothing")
             self.run("export", "--output", str(tar), container)
         finally:
-            self._start("rm", "--force", container)
+            self.discard(container)
 
     def _without_build_containers(self, image: str) -> str:
         """Return an image with the same layers that does not say where it was built."""

@@ -20,7 +20,8 @@ class _JsonFormatter(logging.Formatter):
             line |= fields
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)  # pure ASCII: no character can end a line
+        # Pure ASCII: no character can end a line.
+        return json.dumps(line, default=str, separators=(",", ":"))
 
 
 def configure_logging(stream: TextIO) -> None:
