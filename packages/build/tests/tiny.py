@@ -9,7 +9,15 @@ from pathlib import Path
 
 from stevedore_build.workspace import Workspace
 
-__all__ = ["add_model", "add_package", "make_repository", "track", "write", "write_wheel"]
+__all__ = [
+    "add_model",
+    "add_package",
+    "commit",
+    "make_repository",
+    "track",
+    "write",
+    "write_wheel",
+]
 
 COMPOSITION = """\
 name = "pair"
@@ -45,6 +53,17 @@ def write(file: Path, text: str) -> None:
 def track(root: Path) -> None:
     """Have git track everything that is there."""
     subprocess.run(["git", "add", "--all"], cwd=root, check=True)
+
+
+def commit(root: Path, message: str = "Change") -> str:
+    """Commit everything that is there, and return the commit."""
+    track(root)
+    who = ["-c", "user.name=tests", "-c", "user.email=tests@tests.invalid"]
+    subprocess.run(["git", *who, "commit", "--quiet", "-m", message], cwd=root, check=True)
+    done = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
 
 
 def make_repository(root: Path) -> Workspace:

@@ -24,6 +24,9 @@ readiness = "any"
 
 [image]
 base = "python:3.11-slim-bookworm"
+
+[wheels]
+index = "https://wheels.example:8080/models/simple"
 """
 
 
@@ -53,6 +56,7 @@ def test_full(tmp_path: Path) -> None:
         environments="each",
         readiness="any",
         base="python:3.11-slim-bookworm",
+        index="https://wheels.example:8080/models/simple",
         text=TEXT,
     )
     assert manifest.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -168,4 +172,22 @@ iris = ["1.0.0", "1.1.0"]
     assert refusal(text) == (
         "composition.toml: `environments`: `one` cannot hold 2 versions of `iris`; "
         "two versions of a model never share an environment"
+    )
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        "https://me:secret@wheels.example/",
+        "file:///wheels",
+        "https://a b",
+        "https://a/?x",
+        "wheels",
+    ],
+)
+def test_index_is_an_address(index: str) -> None:
+    """An index is an address without a secret in it: a manifest is for everyone to read."""
+    assert refusal(f'{TEXT.split("[wheels]", maxsplit=1)[0]}[wheels]\nindex = "{index}"\n') == (
+        "composition.toml: `wheels.index`: expected the address of a package index without user or "
+        f"password, such as `https://…/simple`, found `{index}`"
     )

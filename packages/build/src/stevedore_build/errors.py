@@ -8,6 +8,7 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
     ├── BaseUnusable          no base image can be had, or it cannot carry the composition
@@ -23,6 +24,7 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "IndexFailed",
     "LayerRefused",
     "LockStale",
     "ResolutionFailed",
@@ -71,6 +73,12 @@ class ToolFailed(BuildError):
     """A program that this one needs is missing, or failed."""
 
     code = "tool-failed"
+
+
+class IndexFailed(BuildError):
+    """The index of our own wheels cannot be read."""
+
+    code = "index-failed"
 
 
 class EngineAbsent(BuildError):

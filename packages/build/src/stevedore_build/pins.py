@@ -1,34 +1,113 @@
-"""What a manifest pins → the wheels of exactly those versions."""
+"""What a manifest pins → the wheels of exactly those versions.
+
+A version is taken from the first place that has it: the workspace, the wheel store, a package index
+that the manifest or `STEVEDORE_INDEX_URL` names, git history. Whatever the place, a lock says which
+wheel it has to be. No other index is ever asked for a package of ours.
+"""
+
+import json
+import os
+import re
+import tempfile
+from pathlib import Path
+from typing import Final
 
 from stevedore_build.errors import WorkspaceInvalid
-from stevedore_build.wheels import OwnWheels, build_wheels
-from stevedore_build.workspace import Workspace
-from stevedore_core.manifest import Manifest
+from stevedore_build.history import is_shallow, wheel_from_history
+from stevedore_build.wheel_index import download, wheel_pattern
+from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
+from stevedore_build.workspace import MODEL_PREFIX, Workspace
+from stevedore_core.fields import normalise
+from stevedore_core.manifest import Manifest, ModelPin
 
-__all__ = ["wheels_of"]
+__all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "wheels_of"]
+
+INDEX_VARIABLE: Final = "STEVEDORE_INDEX_URL"
+"""Names a package index in place of the manifest's; may hold user and password."""
+
+WHEEL_STORE: Final = Path("dist", "wheels")
+"""Where the workspace keeps wheels that were released."""
 
 
 def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
     """Return the wheels a manifest needs: core, api and its models.
 
-    Raises `WorkspaceInvalid` if the workspace has a model at another version than the pinned one.
+    Raises `WorkspaceInvalid` with every pinned version that no place has.
     """
     core, api = workspace.package("core"), workspace.package("api")
-    packages = {pin.name: workspace.model(pin.name) for pin in manifest.models}
-    wheels = build_wheels(
-        (core, api, *packages.values()), workspace=workspace, store=workspace.store
-    )
-    models = {
-        (pin.name, pin.version): wheels[packages[pin.name].distribution] for pin in manifest.models
-    }
-    wrong = [
-        f"`models.{name}` is pinned to `{version}`, and `models/{name}` is at `{wheel.version}`"
-        for (name, version), wheel in models.items()
-        if wheel.version != version
-    ]
-    if wrong:
-        raise WorkspaceInvalid(
-            f"composition `{manifest.name}`: {'; '.join(wrong)}; change the pin in the manifest, "
-            "or check out the commit that has the pinned version"
+    names = {pin.name for pin in manifest.models}
+    packages = {p.folder: p for p in workspace.models() if p.folder in names}
+    here = build_wheels((core, api, *packages.values()), workspace=workspace, store=workspace.store)
+    versions = {name: here[package.distribution] for name, package in packages.items()}
+    models: dict[tuple[str, str], OwnWheel] = {}
+    missing = []
+    for pin in manifest.models:
+        wheel = versions.get(pin.name)
+        if wheel is None or wheel.version != pin.version:
+            wheel = _wheel_elsewhere(pin, manifest, workspace)
+        if wheel is None:
+            missing.append(pin)
+        else:
+            models[pin.name, pin.version] = wheel
+    if missing:
+        raise WorkspaceInvalid(_nowhere(missing, manifest, workspace, versions))
+    return OwnWheels(core=here[core.distribution], api=here[api.distribution], models=models)
+
+
+def _wheel_elsewhere(pin: ModelPin, manifest: Manifest, workspace: Workspace) -> OwnWheel | None:
+    distribution = MODEL_PREFIX + normalise(pin.name)
+    called = re.compile(wheel_pattern(distribution, pin.version))
+    for file in sorted((workspace.root / WHEEL_STORE).glob("*.whl")):
+        if not called.fullmatch(file.name):
+            continue
+        return take_wheel(file, model=pin.name, version=pin.version, store=workspace.store)
+    index = os.environ.get(INDEX_VARIABLE) or manifest.index
+    found = _wheel_in_index(pin, index, workspace) if index else None
+    return found or wheel_from_history(pin.name, pin.version, workspace=workspace)
+
+
+def _wheel_in_index(pin: ModelPin, index: str, workspace: Workspace) -> OwnWheel | None:
+    """Return a wheel from an index; it is kept, as what was published never changes."""
+    store = workspace.store
+    distribution = MODEL_PREFIX + normalise(pin.name)
+    kept = store.indexed(index) / f"{distribution}-{pin.version}.json"
+    if kept.is_file():
+        file = store.wheels / json.loads(kept.read_text(encoding="utf-8"))
+        if file.is_file():
+            return take_wheel(file, model=pin.name, version=pin.version, store=store)
+    with tempfile.TemporaryDirectory() as scratch:
+        downloaded = download(index, distribution, pin.version, to=Path(scratch))
+        if downloaded is None:
+            return None
+        wheel = take_wheel(downloaded, model=pin.name, version=pin.version, store=store)
+    store.write(kept, json.dumps(str(wheel.path.relative_to(store.wheels))))
+    return wheel
+
+
+def _nowhere(
+    missing: list[ModelPin],
+    manifest: Manifest,
+    workspace: Workspace,
+    versions: dict[str, OwnWheel],
+) -> str:
+    """Say which pins no place has, and what to do."""
+    told = []
+    for pin in missing:
+        if pin.name not in versions and not is_shallow(workspace):
+            workspace.model(pin.name)  # says which model may be meant
+        wheel = versions.get(pin.name)
+        at = f"is at `{wheel.version}`" if wheel else "is not there"
+        told.append(
+            f"`models.{pin.name}` is pinned to `{pin.version}`, and `models/{pin.name}` {at}"
         )
-    return OwnWheels(core=wheels[core.distribution], api=wheels[api.distribution], models=models)
+    is_named = bool(manifest.index or os.environ.get(INDEX_VARIABLE))
+    advice = (
+        "this clone is shallow and may lack the commit: run `git fetch --unshallow`"
+        if is_shallow(workspace)
+        else "change the pin in the manifest"
+    )
+    return (
+        f"composition `{manifest.name}`: {'; '.join(told)}; neither `{WHEEL_STORE.as_posix()}` nor "
+        f"{'the index' if is_named else 'an index (none is named)'} nor git history has it; "
+        f"{advice}"
+    )

@@ -13,7 +13,7 @@ from stevedore_build.console import notice
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import differences, lock_manifest, refuse_stale
-from stevedore_build.pins import wheels_of
+from stevedore_build.pins import INDEX_VARIABLE, wheels_of
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
@@ -100,7 +100,11 @@ def serving_command(
     # -S: nothing that is installed beside Python is seen, as in the image.
     command = [str(python), "-S", "-m", "stevedore_api", "--layout", str(layout.root)]
     command += ["--host", host, "--port", str(port)]
-    outer = {name: value for name, value in os.environ.items() if name not in _FOR_TESTS}
+    outer = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in (*_FOR_TESTS, INDEX_VARIABLE)
+    }
     return command, outer | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
 
 

@@ -3,6 +3,7 @@
 Everything in it can be deleted at any time and is made again when needed.
 """
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ class Store:
     def wheels(self) -> Path:
         """Our own wheels, each under its sha256."""
         return self.root / "wheels"
+
+    def indexed(self, index: str) -> Path:
+        """Return where is kept which wheels an index has."""
+        return self.wheels / "indexed" / hashlib.sha256(index.encode()).hexdigest()
 
     @property
     def layers(self) -> Path:

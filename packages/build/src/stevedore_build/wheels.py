@@ -26,7 +26,7 @@ from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, 
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
 
-__all__ = ["OwnWheel", "OwnWheels", "build_wheels", "stored_wheel"]
+__all__ = ["OwnWheel", "OwnWheels", "build_exported", "build_wheels", "stored_wheel", "take_wheel"]
 
 _FORMAT = "wheel 1"
 """Changes when the same files would give another wheel."""
@@ -76,6 +76,44 @@ def build_wheels(
             list(pool.map(lambda package: _build(package, sources, store), missing))
     found = [_stored(_receipt(package, sources, store), store) for package in wanted]
     return {wheel.distribution: wheel for wheel in found}
+
+
+def build_exported(package: Package, *, store: Store) -> OwnWheel:
+    """Return the wheel of a package whose directory holds its tracked files and nothing else."""
+    directory = package.directory
+    files = tuple(
+        sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file())
+    )
+    sources = {package.distribution: _Source(files=files, digest=_digest(package, files))}
+    if not _is_built(_receipt(package, sources, store), store):
+        _build(package, sources, store)
+    return _stored(_receipt(package, sources, store), store)
+
+
+def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWheel:
+    """Take a wheel of a model package that was built elsewhere into the store.
+
+    Raises `WorkspaceInvalid` if it is another one, or must not be shipped.
+    """
+    distribution = MODEL_PREFIX + normalise(model)
+    try:
+        found = _metadata(file)
+        _refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
+        _refuse_other_entry_points(str(file), model, file)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise WorkspaceInvalid(f"{file}: cannot be read as a wheel: {error}") from None
+    if (found["distribution"], found["version"]) != (distribution, version):
+        raise WorkspaceInvalid(
+            f"{file}: expected `{distribution}` {version}, found `{found['distribution']}` "
+            f"{found['version']}; remove the file"
+        )
+    content = file.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    receipt = store.wheels / "taken" / f"{sha256}.json"
+    with store.replacing(store.wheels / sha256 / file.name) as draft:
+        draft.write_bytes(content)
+    store.write(receipt, json.dumps({"file": f"{sha256}/{file.name}", "sha256": sha256} | found))
+    return _stored(receipt, store)
 
 
 def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
@@ -158,8 +196,12 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
         )
         (built,) = out.glob("*.whl")
-        _refuse_foreign_files(package, built)
-        _refuse_other_entry_points(package, built)
+        _refuse_foreign_files(str(package.directory), package.import_name, built)
+        if package.distribution.startswith(MODEL_PREFIX):
+            project = package.directory / "pyproject.toml"
+            _refuse_other_entry_points(
+                f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
+            )
         rewritten = Path(scratch, built.name)
         _rewrite(built, rewritten)
         sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()
@@ -186,39 +228,36 @@ def _stored(receipt: Path, store: Store) -> OwnWheel:
     )
 
 
-def _refuse_foreign_files(package: Package, wheel: Path) -> None:
+def _refuse_foreign_files(where: str, import_name: str, wheel: Path) -> None:
     """Refuse what would reach outside the package once it is on an import path."""
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             top = name.split("/", 1)[0]
             if name.endswith(".pth"):
                 raise WorkspaceInvalid(
-                    f"{package.directory}: its wheel holds `{name}`; a `.pth` file runs code in "
+                    f"{where}: its wheel holds `{name}`; a `.pth` file runs code in "
                     "every process, remove it"
                 )
-            if top != package.import_name and not top.endswith(".dist-info"):
+            if top != import_name and not top.endswith(".dist-info"):
                 raise WorkspaceInvalid(
-                    f"{package.directory}: its wheel holds `{name}`, outside of "
-                    f"`{package.import_name}/`; move it there or leave it out"
+                    f"{where}: its wheel holds `{name}`, outside of "
+                    f"`{import_name}/`; move it there or leave it out"
                 )
 
 
-def _refuse_other_entry_points(package: Package, wheel: Path) -> None:
-    """Refuse a model package that does not provide exactly the model its folder is named after."""
-    if not package.distribution.startswith(MODEL_PREFIX):
-        return
+def _refuse_other_entry_points(where: str, model: str, wheel: Path) -> None:
+    """Refuse a model package that does not provide exactly the model it is named after."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
             if name.endswith(".dist-info/entry_points.txt"):
                 parser.read_string(archive.read(name).decode())
     found = sorted(parser[ENTRY_POINT_GROUP]) if parser.has_section(ENTRY_POINT_GROUP) else []
-    if found != [package.folder]:
+    if found != [model]:
         listed = ", ".join(f"`{name}`" for name in found) or "none"
         raise WorkspaceInvalid(
-            f"{package.directory / 'pyproject.toml'}: "
-            f'`project.entry-points."{ENTRY_POINT_GROUP}"`: expected exactly one entry, '
-            f"`{package.folder}`, as the folder is named; found {listed}"
+            f"{where}: expected exactly one entry, `{model}`, as the folder is named; "
+            f"found {listed}"
         )
 
 

@@ -14,6 +14,7 @@ from stevedore_core.errors import DocumentInvalid
 __all__ = [
     "DISTRIBUTION",
     "IMAGE_REFERENCE",
+    "INDEX",
     "NAME",
     "PYTHON_MINOR",
     "SHA256",
@@ -68,6 +69,14 @@ IMAGE_REFERENCE = Grammar(
         r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
     ),
     expected="an image reference such as `python:3.11-slim-bookworm`",
+)
+
+INDEX = Grammar(
+    pattern=re.compile(
+        r"(?=.{1,255}\Z)https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
+        r"(?:/[A-Za-z0-9._~-]+)*/?"
+    ),
+    expected="the address of a package index without user or password, such as `https://…/simple`",
 )
 
 

@@ -11,6 +11,7 @@ from typing import Final, Literal, cast
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import (
     IMAGE_REFERENCE,
+    INDEX,
     NAME,
     PYTHON_MINOR,
     VERSION,
@@ -70,6 +71,8 @@ class Manifest:
     environments: Environments
     readiness: Readiness
     base: str | None
+    index: str | None
+    """A package index that has our own models' wheels; third-party ones never come from there."""
     text: str
 
     @property
@@ -96,6 +99,7 @@ class Manifest:
         fields = Fields(table=document, file=file)
         serve = fields.within("serve", required=False)
         image = fields.within("image", required=False)
+        wheels = fields.within("wheels", required=False)
         manifest = cls(
             name=fields.text("name", NAME),
             version=fields.text("version", VERSION),
@@ -107,8 +111,10 @@ class Manifest:
             ),
             readiness=cast("Readiness", serve.choice("readiness", ("all", "any"), default="all")),
             base=image.text("base", IMAGE_REFERENCE) if image.has("base") else None,
+            index=wheels.text("index", INDEX) if wheels.has("index") else None,
             text=text,
         )
+        wheels.close()
         serve.close()
         image.close()
         _refuse_crowding(manifest, fields)
