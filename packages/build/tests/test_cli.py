@@ -24,7 +24,9 @@ def test_lock_and_check(workspace: Workspace, capsys: pytest.CaptureFixture[str]
     """A composition is locked, and fresh after that."""
     assert main(["lock", "pair"]) == 0
     digest = Lock.read(workspace.composition("pair")).digest
-    assert capsys.readouterr().out == f"compositions/pair/lock.toml {digest}\n"
+    table, *_, last = capsys.readouterr().out.splitlines()
+    assert table.split() == ["environment", "model", "wheel", "requires"]
+    assert last == f"compositions/pair/lock.toml {digest}"
     assert main(["check", "pair"]) == 0
     tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/more.py", "")
     tiny.track(workspace.root)

@@ -24,6 +24,7 @@ from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
+from stevedore_build.verdict import verdict
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid, StevedoreError
 from stevedore_core.lock import Lock
@@ -128,6 +129,7 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     wheels = wheels_of(manifest, workspace=workspace)
     lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
     lock.write(directory)
+    _say(verdict(lock, wheels, previous=previous))
     _say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import DEFAULT_ENVIRONMENT, Manifest, ModelPin
 
-__all__ = ["Fits", "is_automatic", "share_out"]
+__all__ = ["Fits", "environment_order", "is_automatic", "share_out"]
 
 Fits = Callable[[str, tuple[ModelPin, ...]], bool]
 """Tells whether the environment of a name can hold some models together."""
@@ -22,6 +22,13 @@ _AUTOMATIC: Final = re.compile(rf"{DEFAULT_ENVIRONMENT}(?:-[1-9][0-9]*)?")
 def is_automatic(environment: str) -> bool:
     """Tell whether an environment bears a name that is given automatically."""
     return _AUTOMATIC.fullmatch(environment) is not None
+
+
+def environment_order(environment: str) -> tuple[bool, int, str]:
+    """Return what to sort environments by: those named automatically first, by their number."""
+    if not is_automatic(environment):
+        return (True, 0, environment)
+    return (False, _number(environment), environment)
 
 
 def share_out(
@@ -59,8 +66,8 @@ def _place(
         places[name], left = _fill(name, places.get(name, []), kept, fits)
         waiting += left
     waiting.sort(key=free.index)
-    for name in sorted((n for n in places if is_automatic(n)), key=_number):
-        places[name], waiting = _fill(name, places[name], waiting, fits)
+    for name in sorted({DEFAULT_ENVIRONMENT, *before.values()}, key=_number):
+        places[name], waiting = _fill(name, places.get(name, []), waiting, fits)
     new = (name for name in _names() if not places.get(name))
     while waiting:
         name = next(new)

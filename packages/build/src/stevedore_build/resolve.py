@@ -57,7 +57,7 @@ def closure(requirements: Iterable[str], pins: tuple[Pin, ...], *, python: str) 
 
 
 def explain(wheels: Iterable[OwnWheel], *, python: str) -> str | None:
-    """Say why some wheels of ours cannot share an environment; `None` if they can.
+    """Say why some wheels of ours cannot share an environment, in lines; `None` if they can.
 
     uv gets the wheels themselves, so that its explanation names them. It finds none of them in an
     index: each is given by its file.
@@ -66,7 +66,8 @@ def explain(wheels: Iterable[OwnWheel], *, python: str) -> str | None:
     try:
         _compile(requirements, python=python)
     except ResolutionFailed as error:
-        return str(error)
+        said = " ".join(str(error).split())  # uv breaks lines wherever 80 columns end
+        return said[max(said.find("Because "), 0) :].replace(". And because", ".\nAnd because")
     return None
 
 
