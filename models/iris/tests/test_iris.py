@@ -43,7 +43,7 @@ def test_known_answers(iris: Predictor, flower: Json, species: str) -> None:
 def test_probabilities_are_those_of_training(iris: Predictor) -> None:
     """The loaded weights give a doubtful flower the probabilities it got when they were trained."""
     (found,) = iris.model.predict_proba([[6.0, 2.7, 5.1, 1.6]])
-    assert found.tolist() == pytest.approx([0.000752280, 0.413879776, 0.585367944], abs=1e-8)
+    assert found.tolist() == pytest.approx([0.000000403, 0.243659696, 0.756339902], abs=1e-8)
 
 
 @pytest.mark.parametrize(
@@ -96,13 +96,25 @@ def test_bad_labels_are_refused(iris: Predictor, payload: Json, pointer: str) ->
 
 def test_score_is_above_the_floor(iris: Predictor) -> None:
     """On the held-out flowers the model is as good as its changelog says."""
-    (accuracy,) = score_examples(iris)
+    accuracy, loss = score_examples(iris)
     assert (accuracy.name, accuracy.direction) == ("accuracy", "higher")
     assert accuracy.value >= 0.97
+    assert (loss.name, loss.direction) == ("log_loss", "lower")
+    assert loss.value == pytest.approx(0.0295, abs=5e-5)
 
 
 def test_score_counts_what_is_wrong(iris: Predictor) -> None:
-    """Accuracy is the share of flowers named rightly."""
+    """Accuracy is the share of flowers named rightly; the loss weighs how sure it was of them."""
     labels = ["setosa", "virginica", "setosa", "setosa"]
     payload: Json = [{"instance": FLOWER, "label": label} for label in labels]
-    assert iris.score(payload) == {"accuracy": {"value": 0.75, "direction": "higher"}}
+    assert iris.score(payload) == {
+        "accuracy": {"value": 0.75, "direction": "higher"},
+        "log_loss": {"value": pytest.approx(9.0767, abs=1e-4), "direction": "lower"},
+    }
+
+
+def test_loss_of_the_impossible_is_finite(iris: Predictor) -> None:
+    """A species to which the model gives no chance at all still has a loss that JSON can hold."""
+    found = iris.score([{"instance": [30, 0, 30, 30], "label": "setosa"}])
+    assert isinstance(found, dict)
+    assert 0 < found["log_loss"]["value"] < 1000
