@@ -27,6 +27,7 @@ class ScriptedGroup:
     loaded: bool = True
     failure: str | None = None
     asked: list[Kind] = field(default_factory=list)
+    has_queue: bool = False
 
     def is_loaded(self, _: str) -> bool:
         """Tell what the test wants."""

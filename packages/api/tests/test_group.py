@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from raw_http import RawConnection, request
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.group import Admission, WorkerGroup, _backoff_s
@@ -142,6 +143,58 @@ def test_a_call_whose_deadline_passed_in_the_queue_never_runs(
     assert not note.exists()
     assert server.post(PREDICT, {"do": "note", "value": str(note)}).status_code == 200
     assert note.exists()
+
+
+def status_of(server: Server, request_id: str, limit_s: float) -> object:
+    """Return the status in the log line of a request, which must come in time."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < limit_s:
+        for line in server.lines():
+            if line.get("request_id") == request_id:
+                return line["status"]
+        time.sleep(0.02)
+    raise AssertionError(f"no line of `{request_id}` within {limit_s} s")
+
+
+def test_a_call_whose_client_left_the_queue_never_runs(
+    layout: Path, serve: Serve, tmp_path: Path
+) -> None:
+    """Its place is free at once, not only when its turn would have come."""
+    server = serve(layout, max_queued="1")
+    server.wait_until("/readyz")
+    running = later(server, PREDICT, {"do": "sleep", "value": 1.5})
+    time.sleep(0.2)
+    note = tmp_path / "note"
+    order = b'{"do": "note", "value": "%s"}' % str(note).encode()
+    # Of more than 64 KiB, for then the server stops reading and must begin again to notice.
+    for body in (order, order + b" " * (1 << 17)):
+        name = f"left-{len(body)}"
+        headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        with RawConnection(server.url) as connection:
+            connection.send(request("POST", PREDICT, *headers, f"X-Request-Id: {name}", body=body))
+            time.sleep(0.2)
+            assert server.post(PREDICT, {"do": "echo"}).status_code == 429
+        assert status_of(server, name, 0.3) == 499
+    assert not running.done()
+    assert server.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
+    assert running.result().json() == 1.5
+    assert not note.exists()
+
+
+def test_a_client_may_leave_when_its_call_runs_at_last(layout: Path, serve: Serve) -> None:
+    """A call that waited and then runs is left to end; the worker stays."""
+    server = serve(layout)
+    server.wait_until("/readyz")
+    before = server.post(PREDICT, {"do": "pid"}).json()
+    later(server, PREDICT, {"do": "sleep", "value": 0.4})
+    time.sleep(0.1)
+    body = b'{"do": "sleep", "value": 0.6}'
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    with RawConnection(server.url) as connection:
+        connection.send(request("POST", PREDICT, *headers, "X-Request-Id: left", body=body))
+        time.sleep(0.5)
+    assert status_of(server, "left", 0.3) == 499
+    assert server.post(PREDICT, {"do": "pid"}).json() == before
 
 
 def test_a_call_whose_deadline_passed_is_let_go(layout: Path) -> None:

@@ -128,8 +128,15 @@ class WorkerGroup:
         """Tell whether a worker has `model`, or had it so lately that its replacement may come."""
         return self._is_loaded(self.models.index(model))
 
+    @property
+    def has_queue(self) -> bool:
+        """True while calls wait. Right after `submit`: the call that it queued waits too."""
+        return bool(self._queue)
+
     def submit(self, kind: Kind, model: int, body: bytes) -> asyncio.Future[Frame]:
         """Queue a caller's call; the future ends in the worker's frame.
+
+        A future that is cancelled takes its call out of the queue; one that runs is left to end.
 
         Args:
             kind: What is asked.
@@ -156,7 +163,7 @@ class WorkerGroup:
             admitted=True,
         )
         timer = loop.call_later(self._settings.deadline_s, self._expire, call)
-        call.answer.add_done_callback(lambda _: timer.cancel())
+        call.answer.add_done_callback(lambda _: self._end(call, timer))
         self._queue.append(call)
         self._dispatch()
         return call.answer
@@ -202,12 +209,20 @@ class WorkerGroup:
             call.admitted = False
             self._admission.leave(self.models[call.model], len(call.body))
 
+    def _end(self, call: _Call, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._drop(call)
+
     def _expire(self, call: _Call) -> None:
+        self._drop(call)
+        if not call.answer.done():
+            call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
+
+    def _drop(self, call: _Call) -> None:
+        """Take a call that nobody waits for any more out of the queue, if it is there still."""
         if call.admitted:
             self._leave_queue(call)
             self._queue.remove(call)
-        if not call.answer.done():
-            call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
     def _overrun(self, slot: _Slot) -> None:
         assert slot.process is not None  # noqa: S101  # only a running worker has a timer

@@ -76,7 +76,7 @@ class HotPath:
     async def answer(
         self, target: Target, scope: Scope, receive: Receive, request_id: str
     ) -> Answer | None:
-        """Return the answer to one request; None if the client left before it was read."""
+        """Return the answer to one request; None if the client left while it was read or queued."""
         model = target.model
         is_read = False
         try:
@@ -87,7 +87,10 @@ class HotPath:
             is_read = True
             if model is None:
                 model = self._catalogue[self._name(body)]
-            frame = await model.group.submit(target.kind, model.number, body)
+            called = model.group.submit(target.kind, model.number, body)
+            frame = await (_unless_left(called, receive) if model.group.has_queue else called)
+            if frame is None:
+                return None
         except StevedoreError as error:
             status, text = problems.problem_of(error, request_id=request_id)
             return Answer(status, text, model.name if model else None, closes=not is_read)
@@ -127,6 +130,25 @@ class HotPath:
             ) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise BodyNotJson("the body is not strict JSON") from None
+
+
+async def _unless_left(called: asyncio.Future[Frame], receive: Receive) -> Frame | None:
+    """Return the answer to a call that waits; None, and it is never run, if its client leaves."""
+    watch = asyncio.create_task(_cancel_once_left(called, receive))
+    try:
+        return await called
+    except asyncio.CancelledError:
+        if not watch.done():  # it was not the client: this process stops
+            raise
+        return None
+    finally:
+        watch.cancel()
+
+
+async def _cancel_once_left(called: asyncio.Future[Frame], receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    called.cancel()
 
 
 def _check_headers(scope: Scope, max_body_bytes: int) -> None:
