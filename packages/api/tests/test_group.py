@@ -333,6 +333,49 @@ def test_a_replacement_that_cannot_load_the_model(make_layout: MakeLayout, tmp_p
     in_group(make_layout(one=Model(source=source)), run)
 
 
+def test_a_worker_without_the_model_is_given_nothing(
+    make_layout: MakeLayout, tmp_path: Path
+) -> None:
+    """Beside a worker that has the model, one that could not load it must not refuse its calls."""
+    source = obedient("one") + LOADS_ONCE.replace("MARK", repr(str(tmp_path / "mark")))
+
+    async def run(group: WorkerGroup) -> None:
+        begun = time.monotonic()
+        while not (group.is_loaded("one") and group.load_failure("one")):
+            assert time.monotonic() - begun < 20
+            await asyncio.sleep(0.01)
+        calls = [group.submit(Kind.PREDICT, 0, b'{"do": "echo", "value": 1}') for _ in range(8)]
+        assert {frame.body for frame in await asyncio.gather(*calls)} == {b"1"}
+
+    in_group(make_layout(one=Model(source=source)), run, workers=2)
+
+
+def test_a_child_of_a_dead_worker_does_not_hide_its_death(make_layout: MakeLayout) -> None:
+    """What a model forked lives on with all that its worker had open, except for the socket."""
+    forking = """
+class Forking(Obedient):
+    def run_predict(self, X):
+        if X["do"] != "fork":
+            return super().run_predict(X)
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        os._exit(3)
+
+Obedient = Forking
+"""
+    before, load, after = obedient("one").partition("\ndef load()")
+
+    async def run(group: WorkerGroup) -> None:
+        await loaded(group)
+        begun = time.monotonic()
+        with pytest.raises(WorkerDied):
+            await group.submit(Kind.PREDICT, 0, b'{"do": "fork"}')
+        assert time.monotonic() - begun < 3
+
+    in_group(make_layout(one=Model(source=before + forking + load + after)), run, call_limit_s="5")
+
+
 def test_a_worker_that_cannot_be_started_is_tried_again(
     layout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

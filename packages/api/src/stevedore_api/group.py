@@ -188,7 +188,7 @@ class WorkerGroup:
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         for slot in self._slots:
-            while self._queue and slot.call is None and self._has_reported(slot):
+            while self._queue and slot.call is None and self._is_usable(slot):
                 self._give(slot, self._queue.popleft())
 
     def _give(self, slot: _Slot, call: _Call) -> None:
@@ -200,6 +200,12 @@ class WorkerGroup:
         slot.timer = loop.call_later(call.limit_s, self._overrun, slot)
         assert slot.process is not None  # noqa: S101  # a slot that reported has one
         slot.process.send(Frame(0, call.kind, call.model, call.body))
+
+    def _is_usable(self, slot: _Slot) -> bool:
+        """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
+        return self._has_reported(slot) and (
+            bool(slot.loaded) or not any(other.loaded for other in self._slots)
+        )
 
     def _has_reported(self, slot: _Slot) -> bool:
         return slot.reported == len(self.models)
