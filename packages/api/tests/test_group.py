@@ -217,8 +217,8 @@ def test_a_call_whose_deadline_passed_is_let_go(layout: Path) -> None:
     in_group(layout, run, max_queued="1", deadline_s="0.2")
 
 
-def test_our_own_calls_go_first_and_are_not_counted(layout: Path) -> None:
-    """A self-test overtakes what waits, and no full queue keeps it out."""
+def test_our_own_calls_have_their_places_and_are_not_counted(layout: Path) -> None:
+    """Self-tests overtake what waits, in their order; a score does not; no full queue matters."""
 
     async def run(group: WorkerGroup) -> None:
         await loaded(group)
@@ -230,13 +230,15 @@ def test_our_own_calls_go_first_and_are_not_counted(layout: Path) -> None:
         calls = {
             "running": group.submit(Kind.PREDICT, 0, b'{"do": "sleep", "value": 0.3}'),
             "waiting": group.submit(Kind.PREDICT, 0, b'{"do": "echo"}'),
-            "self-test": group.submit_first(Kind.SELF_TEST, 0, limit_s=5),
+            "score": group.submit_own(Kind.SCORE_EXAMPLES, 0, limit_s=5),
+            "self-test": group.submit_own(Kind.SELF_TEST, 0, limit_s=5),
+            "next self-test": group.submit_own(Kind.SELF_TEST, 0, limit_s=5),
         }
         for name, call in calls.items():
             call.add_done_callback(partial(note, name))
         await asyncio.gather(*calls.values())
         await asyncio.sleep(0)
-        assert order == ["running", "self-test", "waiting"]
+        assert order == ["running", "self-test", "next self-test", "waiting", "score"]
 
     in_group(layout, run, max_queued="1")
 

@@ -1,7 +1,7 @@
 """`WorkerGroup`: the workers that serve the same models, and the calls that wait for them.
 
-The hot path and health submit calls; nobody else talks to workers. A call waits in one queue until
-a worker is free, goes to it alone, and ends in an answer, a refusal or an error:
+The hot path and health submit calls; nobody else talks to workers. A call waits until a
+worker is free, goes to it alone, and ends in an answer, a refusal or an error:
 
 * its *deadline* counts from admission: then the caller is told, and a call still queued never runs;
 * its *limit* counts from the moment a worker gets it: then the worker is killed and replaced.
@@ -99,6 +99,7 @@ class WorkerGroup:
         self._admission = admission
         self._on_loaded = on_loaded
         self._slots = [_Slot() for _ in range(workers)]
+        self._self_tests: deque[_Call] = deque()
         self._queue: deque[_Call] = deque()
         self._load_failures: dict[int, str] = {}
         self._last_loaded_at: dict[int, float] = {}
@@ -168,11 +169,14 @@ class WorkerGroup:
         self._dispatch()
         return call.answer
 
-    def submit_first(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
-        """Queue a call of our own ahead of the callers'. Its only clock is its limit."""
+    def submit_own(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
+        """Queue a call that no caller sent. Its only clock is its limit.
+
+        A self-test goes ahead of all callers, a score behind those that wait already.
+        """
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         call = _Call(kind=kind, model=model, body=b"", limit_s=limit_s, answer=answer)
-        self._queue.appendleft(call)
+        (self._self_tests if kind == Kind.SELF_TEST else self._queue).append(call)
         self._dispatch()
         return answer
 
@@ -188,8 +192,10 @@ class WorkerGroup:
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         for slot in self._slots:
-            while self._queue and slot.call is None and self._is_usable(slot):
-                self._give(slot, self._queue.popleft())
+            while slot.call is None and self._is_usable(slot):
+                if not (waiting := self._self_tests or self._queue):
+                    return
+                self._give(slot, waiting.popleft())
 
     def _give(self, slot: _Slot, call: _Call) -> None:
         self._leave_queue(call)
