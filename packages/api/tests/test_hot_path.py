@@ -319,6 +319,30 @@ def test_a_caller_that_leaves_disturbs_nobody(shared: Server) -> None:
     assert left == {"left": 499, "gone": 499}
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"do": ["zebra-4711"]}', 422),
+        (b'["zebra-4711"]', 422),
+        (b'{"do": "zebra-4711"', 400),
+        (b'{"zebra-4711": 1, "zebra-4711": 2}', 400),
+        (b'{"predictor": "zebra-4711", "payload": "zebra-4711"}', 404),
+        (b'{"predictor": "one", "payload": "zebra-4711"}', 422),
+        (b'{"do": "nan", "value": "zebra-4711"}', 500),
+        (b'{"do": "object", "value": "zebra-4711"}', 500),
+        (b'{"do": "echo", "value": "zebra-4711"}', 200),
+    ],
+)
+def test_no_problem_and_no_log_repeats_a_payload(shared: Server, body: bytes, status: int) -> None:
+    """Whatever becomes of a request, what it held is nobody else's to read."""
+    path = "/predict" if b"predictor" in body else PREDICT
+    answer = send(shared, path, body)
+    assert answer.status_code == status
+    assert status == 200 or "zebra" not in answer.text
+    assert shared.post(PREDICT, {"do": "echo"}).status_code == 200  # and what it logged is written
+    assert "zebra" not in shared.log.read_text() + shared.errors.read_text()
+
+
 @pytest.mark.parametrize("do", ["raise", "nan", "object"])
 def test_a_model_that_fails_is_500_in_fixed_words(shared: Server, do: str) -> None:
     """What a model raises or returns stays in the log, and the next call is answered."""

@@ -17,6 +17,7 @@ EXPECTED = {
     "deadline-passed": 504,
     "envelope-invalid": 422,
     "host-refused": 403,
+    "internal-error": 500,
     "method-refused": 405,
     "model-not-ready": 503,
     "model-unknown": 404,
