@@ -6,12 +6,18 @@ from pathlib import Path
 import httpx
 import pytest
 from raw_http import RawConnection, request
-from served_layout import Json, Server
+from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 PREDICT = "/models/one/predict"
 JSON = "Content-Type: application/json"
 SUCH_AN_ENVELOPE = 'expected an object like {"predictor": "<model>", "payload": …}'
 MIB = 1 << 20
+
+
+@pytest.fixture
+def layout(make_layout: MakeLayout) -> Path:
+    """A layout of the model `one`."""
+    return make_layout(one=Model(source=obedient("one")))
 
 
 def send(
@@ -263,6 +269,25 @@ def test_endless_chunks_are_cut(shared: Server) -> None:
         assert sent < 1_000
     assert memory_bytes(shared) - before < 32 * MIB
     assert shared.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
+
+
+def test_bodies_that_arrive_are_bounded_together(layout: Path, serve: Serve) -> None:
+    """Many callers that send halves of bodies cannot fill the memory; what they held comes back."""
+    server = serve(layout, max_queued_bytes="1000000")
+    server.wait_until("/readyz")
+    head = request("POST", PREDICT, JSON, "Content-Length: 700000")
+    for _ in range(2):
+        with RawConnection(server.url) as first, RawConnection(server.url) as second:
+            first.send(head + b" " * 600_000)
+            time.sleep(0.1)
+            second.send(head + b" " * 600_000)
+            answer = second.answer()
+            assert answer.status == 429
+            assert b"the requests that arrive just now hold too many bytes already" in answer.body
+            assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+            assert server.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
+        time.sleep(0.1)
+    assert server.post(PREDICT, {"do": "echo", "value": "x" * 900_000}).status_code == 200
 
 
 def test_one_byte_chunks(shared: Server) -> None:

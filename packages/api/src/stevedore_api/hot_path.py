@@ -21,6 +21,7 @@ from stevedore_core.errors import (
     BodyTooSlow,
     ContentTypeRefused,
     EnvelopeInvalid,
+    QueueFull,
     StevedoreError,
 )
 from stevedore_core.frames import Frame, Kind
@@ -65,6 +66,8 @@ class HotPath:
         self._catalogue = catalogue
         self._max_body_bytes = settings.max_body_bytes
         self._body_deadline_s = settings.body_deadline_s
+        self._max_queued_bytes = settings.max_queued_bytes
+        self._arriving_bytes = 0
         self._envelope = msgspec.json.Decoder(_Envelope)
         self.targets: Mapping[str, Target] = {
             "/predict": Target(Kind.PREDICT_ENVELOPE, None),
@@ -105,16 +108,28 @@ class HotPath:
                 message = await receive()
                 if not message.get("more_body"):  # the usual case: all of it at once
                     return self._within_limit(message.get("body"))
-                chunks = bytearray()
-                while True:
-                    chunks += message.get("body", b"")
-                    self._within_limit(chunks)
-                    if not message.get("more_body"):
-                        break
-                    message = await receive()
-                return None if message["type"] == "http.disconnect" else bytes(chunks)
+                return await self._read_pieces(message, receive)
         except TimeoutError:
             raise BodyTooSlow(f"no whole body within {self._body_deadline_s:g} s") from None
+
+    async def _read_pieces(
+        self, message: MutableMapping[str, Any], receive: Receive
+    ) -> bytes | None:
+        """Return a body that comes in pieces, of which all that are read may hold so much."""
+        pieces = bytearray()
+        try:
+            while message["type"] != "http.disconnect":
+                pieces += message["body"]
+                self._arriving_bytes += len(message["body"])
+                self._within_limit(pieces)
+                if self._arriving_bytes > self._max_queued_bytes:
+                    raise QueueFull("the requests that arrive just now hold too many bytes already")
+                if not message["more_body"]:
+                    return bytes(pieces)
+                message = await receive()
+        finally:
+            self._arriving_bytes -= len(pieces)
+        return None
 
     def _within_limit(self, body: bytes | bytearray | None) -> bytes | None:
         if body is not None and len(body) > self._max_body_bytes:
