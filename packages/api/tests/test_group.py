@@ -550,6 +550,19 @@ def test_calls_that_were_accepted_are_answered_when_stopping(
     assert (running.result().status_code, running.result().json()) == (200, 1)
 
 
+def test_a_call_that_waits_when_stopping_is_not_taken_for_one_whose_client_left(
+    layout: Path, serve: Serve
+) -> None:
+    """When the time to finish is up, what still waits is ended by the server, not by its client."""
+    server = serve(layout, drain_s="1")
+    server.wait_until("/readyz")
+    for value in (20, 0):
+        later(server, PREDICT, {"do": "sleep", "value": value})
+        time.sleep(0.2)
+    assert server.stop() == 0
+    assert 499 not in [line.get("status") for line in server.lines()]
+
+
 def test_what_a_worker_is_told_to_do_it_does_for_the_right_model(shared: Server) -> None:
     """Many callers at once get their own answers."""
     names = ("one", "two", "own")

@@ -271,7 +271,7 @@ class WorkerGroup:
         loop = asyncio.get_running_loop()
         process = WorkerProcess(
             on_frame=lambda frame: self._receive(slot, frame),
-            on_end=lambda _: self._ended(slot),
+            on_end=lambda: self._ended(slot),
         )
         slot.process = process
         slot.timer = loop.call_later(self._settings.load_limit_s, self._overrun, slot)

@@ -161,8 +161,7 @@ async def _unless_left(called: asyncio.Future[Frame], receive: Receive) -> Frame
 
 
 async def _cancel_once_left(called: asyncio.Future[Frame], receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    await receive()  # after the whole body nothing can come but `http.disconnect`
     called.cancel()
 
 
