@@ -5,7 +5,6 @@ traceback, a path of this machine or what was sent; the log has the rest under t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import orjson
 
@@ -124,10 +123,4 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
         return status_of(_INTERNAL), problem(_INTERNAL, detail, request_id=request_id)
-    violations: list[Mapping[str, Json]] | None = None
-    detail = str(error)
-    if isinstance(error, errors.PayloadInvalid):
-        violations = [asdict(violation) for violation in error.violations]
-        detail = "the payload does not fit the model's JSON Schema"
-    body = problem(error.code, detail, request_id=request_id, violations=violations)
-    return status_of(error.code), body
+    return status_of(error.code), problem(error.code, str(error), request_id=request_id)
