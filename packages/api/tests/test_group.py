@@ -251,8 +251,9 @@ def test_a_call_that_nobody_awaits_any_more_is_not_run(layout: Path, tmp_path: P
         running = group.submit(Kind.PREDICT, 0, b'{"do": "sleep", "value": 0.3}')
         note = b'{"do": "note", "value": "%s"}' % str(tmp_path / "note").encode()
         waiting = group.submit(Kind.PREDICT, 0, note)
-        running.cancel()
-        waiting.cancel()
+        self_test = group.submit_own(Kind.SELF_TEST, 0, limit_s=5)
+        for call in (running, waiting, self_test):
+            call.cancel()
         answer = await group.submit(Kind.PREDICT, 0, b'{"do": "echo", "value": 1}')
         assert answer == Frame(0, Kind.ANSWER, 0, b"1")
         assert not (tmp_path / "note").exists()

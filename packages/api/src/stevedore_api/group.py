@@ -137,7 +137,7 @@ class WorkerGroup:
     def submit(self, kind: Kind, model: int, body: bytes) -> asyncio.Future[Frame]:
         """Queue a caller's call; the future ends in the worker's frame.
 
-        A future that is cancelled takes its call out of the queue; one that runs is left to end.
+        Whoever ends the future takes its call out of the queue; one that runs is left to end.
 
         Args:
             kind: What is asked.

@@ -33,6 +33,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON = b"application/json"
+_LEFT = Frame(0, 0, 0, b"")
+"""Stands for the answer to a call whose client left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +93,12 @@ class HotPath:
             if model is None:
                 model = self._catalogue[self._name(body)]
             called = model.group.submit(target.kind, model.number, body)
-            frame = await (_unless_left(called, receive) if model.group.has_queue else called)
-            if frame is None:
-                return None
+            frame = await (_watched(called, receive) if model.group.has_queue else called)
         except StevedoreError as error:
             status, text = problems.problem_of(error, request_id=request_id)
             return Answer(status, text, model.name if model else None, closes=not is_read)
+        if frame is _LEFT:
+            return None
         if frame.kind == Kind.ANSWER:
             return Answer(200, frame.body, model.name)
         return _refused(frame, model.name, request_id)
@@ -147,22 +149,19 @@ class HotPath:
             raise BodyNotJson("the body is not strict JSON") from None
 
 
-async def _unless_left(called: asyncio.Future[Frame], receive: Receive) -> Frame | None:
-    """Return the answer to a call that waits; None, and it is never run, if its client leaves."""
-    watch = asyncio.create_task(_cancel_once_left(called, receive))
+async def _watched(called: asyncio.Future[Frame], receive: Receive) -> Frame:
+    """Return the answer to a call that waits; `_LEFT`, and it never runs, if its client leaves."""
+    watch = asyncio.create_task(_end_if_left(called, receive))
     try:
         return await called
-    except asyncio.CancelledError:
-        if not watch.done():  # it was not the client: this process stops
-            raise
-        return None
     finally:
         watch.cancel()
 
 
-async def _cancel_once_left(called: asyncio.Future[Frame], receive: Receive) -> None:
+async def _end_if_left(called: asyncio.Future[Frame], receive: Receive) -> None:
     await receive()  # after the whole body nothing can come but `http.disconnect`
-    called.cancel()
+    if not called.done():
+        called.set_result(_LEFT)
 
 
 def _check_headers(scope: Scope, max_body_bytes: int) -> None:
