@@ -48,6 +48,11 @@ def load_model(name: str) -> Predictor:
             f"`{entry.value}` of model `{name}` must return a `Predictor`, "
             f"found `{type(predictor).__qualname__}`"
         )
+    if not hasattr(predictor, "created"):  # only the contract's own constructor sets it
+        raise ModelWrongKind(
+            f"`{type(predictor).__qualname__}.__init__` of model `{name}` "
+            "must call `super().__init__`"
+        )
     if predictor.name != name:
         raise ModelWrongKind(
             f"the Predictor of model `{name}` must have that name, found `{predictor.name}`"
