@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stevedore_core.discovery import GROUP, load_model, model_names
+from stevedore_core.discovery import load_model, model_names
 from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, SchemaInvalid
+from stevedore_core.model_package import GROUP
 
 InstallModel = Callable[..., Path]
 

@@ -8,11 +8,10 @@ for (`ModelWrongKind`).
 from importlib.metadata import EntryPoint, entry_points
 
 from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, PackageError, describe
+from stevedore_core.model_package import GROUP
 from stevedore_core.predictor import Predictor
 
-__all__ = ["GROUP", "load_model", "model_names"]
-
-GROUP = "ml_py_stevedore.models"
+__all__ = ["load_model", "model_names"]
 
 
 def model_names() -> list[str]:
