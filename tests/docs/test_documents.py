@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,7 @@ import pytest
 
 from stevedore_api import problems
 from stevedore_api.settings import PREFIX, Settings
+from stevedore_core.manifest import Manifest
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -46,8 +48,29 @@ def test_every_problem_is_documented_with_its_status() -> None:
         for status, codes in re.findall(r"^\| (\d{3}) \| ([^|]+) \|", text, flags=re.MULTILINE)
         for code in re.findall(r"`([a-z-]+)`", codes)
     }
-    router = {"path-unknown": 404, "method-refused": 405}
-    assert documented == {**problems.STATUS, **router}
+    assert documented == problems.STATUS
+
+
+def test_the_manifests_that_are_shown_are_manifests() -> None:
+    """Whoever copies one gets what it says."""
+    blocks = [
+        block
+        for name in ("README.md", "docs/manifest.md")
+        for block in re.findall(r"```toml\n(.*?)```", (ROOT / name).read_text("utf-8"), re.DOTALL)
+    ]
+    assert [Manifest.from_text(block, file="shown").name for block in blocks] == ["bundle", "shop"]
+
+
+def test_every_key_of_a_manifest_is_explained() -> None:
+    """The table has a row for each key of the example, which the parser has checked."""
+    text = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    document = tomllib.loads(example)
+    tables = {key: document.pop(key) for key in ("models", "serve", "image", "wheels")}
+    inner = {f"{key}.{name}" for key in ("serve", "image", "wheels") for name in tables[key]}
+    options = {f"models.<name>.{option}" for option in tables["models"]["digits"]}
+    explained = set(re.findall(r"^\| `([a-z.<>]+)` \|", text, flags=re.MULTILINE))
+    assert explained == {*document, *inner, "models.<name>", *options}
 
 
 def test_every_module_is_on_the_map() -> None:

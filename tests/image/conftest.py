@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_under_test import ALONE, IMAGE, LAYOUT, Container, StartContainer, engine
+from image_under_test import ALONE, IMAGE, Container, StartContainer, engine
 
 PREDICT_ALONE = """
 import sys
@@ -48,18 +48,13 @@ def start_container(lock: dict[str, object]) -> Iterator[StartContainer]:
 
 @pytest.fixture(scope="session")
 def payloads() -> dict[str, str]:
-    """Every model's packaged example payload."""
-    return {
-        model: (
-            LAYOUT
-            / "models"
-            / model
-            / f"stevedore_model_{model.replace('-', '_')}"
-            / "examples"
-            / "predict.json"
-        ).read_text("utf-8")
-        for model in ALONE
-    }
+    """The packaged example payload of every model, by the keys that reports have."""
+    found = {}
+    for model, path in ALONE.items():
+        package = f"stevedore_model_{model.partition('@')[0].replace('-', '_')}"
+        example = Path(path.split(os.pathsep)[0]) / package / "examples" / "predict.json"
+        found[model] = example.read_text("utf-8")
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +62,7 @@ def predictions(payloads: dict[str, str]) -> dict[str, str]:
     """What every model answers alone, outside of any container."""
     return {
         model: subprocess.run(
-            [os.environ["STEVEDORE_PYTHON"], "-c", PREDICT_ALONE, model],
+            [os.environ["STEVEDORE_PYTHON"], "-c", PREDICT_ALONE, model.partition("@")[0]],
             input=payload,
             env={"PYTHONPATH": ALONE[model], "PYTHONSAFEPATH": "1"},
             capture_output=True,

@@ -24,7 +24,8 @@ from http.client import HTTPConnection
 
 connection = HTTPConnection("127.0.0.1", 8000, timeout=10)
 headers = {"Content-Type": "application/json"}
-connection.request("POST", f"/models/{sys.argv[1]}/predict", sys.argv[2].encode(), headers)
+place = sys.argv[1].replace("@", "/versions/")
+connection.request("POST", f"/models/{place}/predict", sys.argv[2].encode(), headers)
 sys.stdout.buffer.write(connection.getresponse().read())
 """
 

@@ -1,8 +1,10 @@
 """What is claimed about an image is asked of the image."""
 
 import json
+import os
 import re
 import tarfile
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import httpx
@@ -42,7 +44,9 @@ def test_own_network(start_container: StartContainer, predictions: dict[str, str
     container = start_container("--publish=127.0.0.1::8000")
     address = engine("port", container.name, "8000/tcp").stdout.splitlines()[0]
     assert httpx.get(f"http://{address}/readyz").json() == "READY"
-    assert httpx.get(f"http://{address}/list").json() == list(predictions)
+    assert httpx.get(f"http://{address}/list").json() == [
+        name for name in predictions if "@" not in name
+    ]
 
 
 def test_other_port(start_container: StartContainer) -> None:
@@ -62,11 +66,22 @@ def test_stops_when_told(start_container: StartContainer) -> None:
 
 
 def test_log_lines(start_container: StartContainer) -> None:
-    """Each model's readiness is one line of JSON."""
-    log = start_container().log()
-    lines = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    """Every line is JSON, and each model's readiness is one."""
+    lines = [json.loads(line) for line in start_container().log().splitlines()]
     found = {line["message"] for line in lines if line["logger"] == "stevedore_api.health"}
     assert {f"model `{model}`: ready=True (passed)" for model in ALONE} <= found
+
+
+def test_starts_soon_and_stays_small(start_container: StartContainer) -> None:
+    """All models are ready 3 s after the start, thrice that if busy; the front is below 80 MiB."""
+    container = start_container()
+    printed = engine("inspect", "--format={{json .State.StartedAt}}", container.name).stdout
+    lines = [json.loads(line) for line in container.log().splitlines()]
+    ready_at = max(line["time"] for line in lines if "ready=True" in line["message"])
+    began, ready = (datetime.fromisoformat(text) for text in (json.loads(printed), ready_at))
+    assert (ready - began).total_seconds() < 3 * 3
+    pages = container.inside("-c", "print(open('/proc/1/statm').read().split()[1])").stdout
+    assert int(pages) * os.sysconf("SC_PAGE_SIZE") < 80 << 20
 
 
 def test_first_process(start_container: StartContainer) -> None:

@@ -27,6 +27,7 @@ class ScriptedGroup:
     loaded: bool = True
     failure: str | None = None
     asked: list[Kind] = field(default_factory=list)
+    has_queue: bool = False
 
     def is_loaded(self, _: str) -> bool:
         """Tell what the test wants."""
@@ -39,9 +40,9 @@ class ScriptedGroup:
     def submit(self, kind: Kind, _: int, body: bytes) -> asyncio.Future[Frame]:
         """Answer at once."""
         assert isinstance(body, bytes)
-        return self.submit_first(kind, 0, limit_s=1)
+        return self.submit_own(kind, 0, limit_s=1)
 
-    def submit_first(self, kind: Kind, _: int, *, limit_s: float) -> asyncio.Future[Frame]:
+    def submit_own(self, kind: Kind, _: int, *, limit_s: float) -> asyncio.Future[Frame]:
         """Answer at once."""
         assert limit_s > 0
         self.asked.append(kind)

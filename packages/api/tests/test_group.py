@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from raw_http import RawConnection, request
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.group import Admission, WorkerGroup, _backoff_s
@@ -144,6 +145,58 @@ def test_a_call_whose_deadline_passed_in_the_queue_never_runs(
     assert note.exists()
 
 
+def status_of(server: Server, request_id: str, limit_s: float) -> object:
+    """Return the status in the log line of a request, which must come in time."""
+    begun = time.monotonic()
+    while time.monotonic() - begun < limit_s:
+        for line in server.lines():
+            if line.get("request_id") == request_id:
+                return line["status"]
+        time.sleep(0.02)
+    raise AssertionError(f"no line of `{request_id}` within {limit_s} s")
+
+
+def test_a_call_whose_client_left_the_queue_never_runs(
+    layout: Path, serve: Serve, tmp_path: Path
+) -> None:
+    """Its place is free at once, not only when its turn would have come."""
+    server = serve(layout, max_queued="1")
+    server.wait_until("/readyz")
+    running = later(server, PREDICT, {"do": "sleep", "value": 1.5})
+    time.sleep(0.2)
+    note = tmp_path / "note"
+    order = b'{"do": "note", "value": "%s"}' % str(note).encode()
+    # Of more than 64 KiB, for then the server stops reading and must begin again to notice.
+    for body in (order, order + b" " * (1 << 17)):
+        name = f"left-{len(body)}"
+        headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+        with RawConnection(server.url) as connection:
+            connection.send(request("POST", PREDICT, *headers, f"X-Request-Id: {name}", body=body))
+            time.sleep(0.2)
+            assert server.post(PREDICT, {"do": "echo"}).status_code == 429
+        assert status_of(server, name, 0.3) == 499
+    assert not running.done()
+    assert server.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
+    assert running.result().json() == 1.5
+    assert not note.exists()
+
+
+def test_a_client_may_leave_when_its_call_runs_at_last(layout: Path, serve: Serve) -> None:
+    """A call that waited and then runs is left to end; the worker stays."""
+    server = serve(layout)
+    server.wait_until("/readyz")
+    before = server.post(PREDICT, {"do": "pid"}).json()
+    later(server, PREDICT, {"do": "sleep", "value": 0.4})
+    time.sleep(0.1)
+    body = b'{"do": "sleep", "value": 0.6}'
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    with RawConnection(server.url) as connection:
+        connection.send(request("POST", PREDICT, *headers, "X-Request-Id: left", body=body))
+        time.sleep(0.5)
+    assert status_of(server, "left", 0.3) == 499
+    assert server.post(PREDICT, {"do": "pid"}).json() == before
+
+
 def test_a_call_whose_deadline_passed_is_let_go(layout: Path) -> None:
     """Its body is not kept for as long as the worker is busy, and its place is free."""
 
@@ -164,8 +217,8 @@ def test_a_call_whose_deadline_passed_is_let_go(layout: Path) -> None:
     in_group(layout, run, max_queued="1", deadline_s="0.2")
 
 
-def test_our_own_calls_go_first_and_are_not_counted(layout: Path) -> None:
-    """A self-test overtakes what waits, and no full queue keeps it out."""
+def test_our_own_calls_have_their_places_and_are_not_counted(layout: Path) -> None:
+    """Self-tests overtake what waits, in their order; a score does not; no full queue matters."""
 
     async def run(group: WorkerGroup) -> None:
         await loaded(group)
@@ -177,13 +230,15 @@ def test_our_own_calls_go_first_and_are_not_counted(layout: Path) -> None:
         calls = {
             "running": group.submit(Kind.PREDICT, 0, b'{"do": "sleep", "value": 0.3}'),
             "waiting": group.submit(Kind.PREDICT, 0, b'{"do": "echo"}'),
-            "self-test": group.submit_first(Kind.SELF_TEST, 0, limit_s=5),
+            "score": group.submit_own(Kind.SCORE_EXAMPLES, 0, limit_s=5),
+            "self-test": group.submit_own(Kind.SELF_TEST, 0, limit_s=5),
+            "next self-test": group.submit_own(Kind.SELF_TEST, 0, limit_s=5),
         }
         for name, call in calls.items():
             call.add_done_callback(partial(note, name))
         await asyncio.gather(*calls.values())
         await asyncio.sleep(0)
-        assert order == ["running", "self-test", "waiting"]
+        assert order == ["running", "self-test", "next self-test", "waiting", "score"]
 
     in_group(layout, run, max_queued="1")
 
@@ -196,8 +251,9 @@ def test_a_call_that_nobody_awaits_any_more_is_not_run(layout: Path, tmp_path: P
         running = group.submit(Kind.PREDICT, 0, b'{"do": "sleep", "value": 0.3}')
         note = b'{"do": "note", "value": "%s"}' % str(tmp_path / "note").encode()
         waiting = group.submit(Kind.PREDICT, 0, note)
-        running.cancel()
-        waiting.cancel()
+        self_test = group.submit_own(Kind.SELF_TEST, 0, limit_s=5)
+        for call in (running, waiting, self_test):
+            call.cancel()
         answer = await group.submit(Kind.PREDICT, 0, b'{"do": "echo", "value": 1}')
         assert answer == Frame(0, Kind.ANSWER, 0, b"1")
         assert not (tmp_path / "note").exists()
@@ -278,6 +334,49 @@ def test_a_replacement_that_cannot_load_the_model(make_layout: MakeLayout, tmp_p
             group.submit(Kind.PREDICT, 0, b'{"do": "echo"}')
 
     in_group(make_layout(one=Model(source=source)), run)
+
+
+def test_a_worker_without_the_model_is_given_nothing(
+    make_layout: MakeLayout, tmp_path: Path
+) -> None:
+    """Beside a worker that has the model, one that could not load it must not refuse its calls."""
+    source = obedient("one") + LOADS_ONCE.replace("MARK", repr(str(tmp_path / "mark")))
+
+    async def run(group: WorkerGroup) -> None:
+        begun = time.monotonic()
+        while not (group.is_loaded("one") and group.load_failure("one")):
+            assert time.monotonic() - begun < 20
+            await asyncio.sleep(0.01)
+        calls = [group.submit(Kind.PREDICT, 0, b'{"do": "echo", "value": 1}') for _ in range(8)]
+        assert {frame.body for frame in await asyncio.gather(*calls)} == {b"1"}
+
+    in_group(make_layout(one=Model(source=source)), run, workers=2)
+
+
+def test_a_child_of_a_dead_worker_does_not_hide_its_death(make_layout: MakeLayout) -> None:
+    """What a model forked lives on with all that its worker had open, except for the socket."""
+    forking = """
+class Forking(Obedient):
+    def run_predict(self, X):
+        if X["do"] != "fork":
+            return super().run_predict(X)
+        if os.fork() == 0:
+            time.sleep(30)
+            os._exit(0)
+        os._exit(3)
+
+Obedient = Forking
+"""
+    before, load, after = obedient("one").partition("\ndef load()")
+
+    async def run(group: WorkerGroup) -> None:
+        await loaded(group)
+        begun = time.monotonic()
+        with pytest.raises(WorkerDied):
+            await group.submit(Kind.PREDICT, 0, b'{"do": "fork"}')
+        assert time.monotonic() - begun < 3
+
+    in_group(make_layout(one=Model(source=before + forking + load + after)), run, call_limit_s="5")
 
 
 def test_a_worker_that_cannot_be_started_is_tried_again(
@@ -452,6 +551,19 @@ def test_calls_that_were_accepted_are_answered_when_stopping(
     time.sleep(0.2)
     assert server.stop() == 0
     assert (running.result().status_code, running.result().json()) == (200, 1)
+
+
+def test_a_call_that_waits_when_stopping_is_not_taken_for_one_whose_client_left(
+    layout: Path, serve: Serve
+) -> None:
+    """When the time to finish is up, what still waits is ended by the server, not by its client."""
+    server = serve(layout, drain_s="1")
+    server.wait_until("/readyz")
+    for value in (20, 0):
+        later(server, PREDICT, {"do": "sleep", "value": value})
+        time.sleep(0.2)
+    assert server.stop() == 0
+    assert 499 not in [line.get("status") for line in server.lines()]
 
 
 def test_what_a_worker_is_told_to_do_it_does_for_the_right_model(shared: Server) -> None:

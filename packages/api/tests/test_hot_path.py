@@ -6,12 +6,18 @@ from pathlib import Path
 import httpx
 import pytest
 from raw_http import RawConnection, request
-from served_layout import Json, Server
+from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 PREDICT = "/models/one/predict"
 JSON = "Content-Type: application/json"
 SUCH_AN_ENVELOPE = 'expected an object like {"predictor": "<model>", "payload": …}'
 MIB = 1 << 20
+
+
+@pytest.fixture
+def layout(make_layout: MakeLayout) -> Path:
+    """A layout of the model `one`."""
+    return make_layout(one=Model(source=obedient("one")))
 
 
 def send(
@@ -265,6 +271,25 @@ def test_endless_chunks_are_cut(shared: Server) -> None:
     assert shared.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
 
 
+def test_bodies_that_arrive_are_bounded_together(layout: Path, serve: Serve) -> None:
+    """Many callers that send halves of bodies cannot fill the memory; what they held comes back."""
+    server = serve(layout, max_queued_bytes="1000000")
+    server.wait_until("/readyz")
+    head = request("POST", PREDICT, JSON, "Content-Length: 700000")
+    for _ in range(2):
+        with RawConnection(server.url) as first, RawConnection(server.url) as second:
+            first.send(head + b" " * 600_000)
+            time.sleep(0.1)
+            second.send(head + b" " * 600_000)
+            answer = second.answer()
+            assert answer.status == 429
+            assert b"the requests that arrive just now hold too many bytes already" in answer.body
+            assert (answer.headers["retry-after"], answer.headers["connection"]) == ("1", "close")
+            assert server.post(PREDICT, {"do": "echo", "value": 1}).json() == 1
+        time.sleep(0.1)
+    assert server.post(PREDICT, {"do": "echo", "value": "x" * 900_000}).status_code == 200
+
+
 def test_one_byte_chunks(shared: Server) -> None:
     """A body in the smallest pieces is a body like any."""
     body = b'{"do": "echo", "value": "' + b"x" * 20_000 + b'"}'
@@ -317,6 +342,30 @@ def test_a_caller_that_leaves_disturbs_nobody(shared: Server) -> None:
             if line.get("request_id") in {"left", "gone"}
         }
     assert left == {"left": 499, "gone": 499}
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b'{"do": ["zebra-4711"]}', 422),
+        (b'["zebra-4711"]', 422),
+        (b'{"do": "zebra-4711"', 400),
+        (b'{"zebra-4711": 1, "zebra-4711": 2}', 400),
+        (b'{"predictor": "zebra-4711", "payload": "zebra-4711"}', 404),
+        (b'{"predictor": "one", "payload": "zebra-4711"}', 422),
+        (b'{"do": "nan", "value": "zebra-4711"}', 500),
+        (b'{"do": "object", "value": "zebra-4711"}', 500),
+        (b'{"do": "echo", "value": "zebra-4711"}', 200),
+    ],
+)
+def test_no_problem_and_no_log_repeats_a_payload(shared: Server, body: bytes, status: int) -> None:
+    """Whatever becomes of a request, what it held is nobody else's to read."""
+    path = "/predict" if b"predictor" in body else PREDICT
+    answer = send(shared, path, body)
+    assert answer.status_code == status
+    assert status == 200 or "zebra" not in answer.text
+    assert shared.post(PREDICT, {"do": "echo"}).status_code == 200  # and what it logged is written
+    assert "zebra" not in shared.log.read_text() + shared.errors.read_text()
 
 
 @pytest.mark.parametrize("do", ["raise", "nan", "object"])

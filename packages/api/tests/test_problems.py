@@ -1,7 +1,8 @@
 """The table from errors to status codes, and the bodies of problems."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 import pytest
 
@@ -17,6 +18,7 @@ EXPECTED = {
     "deadline-passed": 504,
     "envelope-invalid": 422,
     "host-refused": 403,
+    "internal-error": 500,
     "method-refused": 405,
     "model-not-ready": 503,
     "model-unknown": 404,
@@ -73,12 +75,16 @@ def test_a_problem() -> None:
     }
 
 
+def invalid(violations: Sequence[Violation], request_id: str = "r") -> bytes:
+    """Return the problem of a payload that a worker refused."""
+    listed = [asdict(violation) for violation in violations]
+    return problems.problem("payload-invalid", "why", request_id=request_id, violations=listed)
+
+
 def test_an_invalid_payload() -> None:
     """The places of an invalid payload stand as JSON Pointers with sentences."""
     violations = [Violation("/a/0", "the value is less than 1"), Violation("", "it is no object")]
-    status, body = problems.problem_of(PayloadInvalid(violations), request_id="r")
-    assert status == 422
-    assert json.loads(body)["violations"] == [
+    assert json.loads(invalid(violations))["violations"] == [
         {"pointer": "/a/0", "message": "the value is less than 1"},
         {"pointer": "", "message": "it is no object"},
     ]
@@ -108,7 +114,7 @@ def test_an_error_outside_the_table_is_our_own_fault() -> None:
 def test_a_problem_is_short_whatever_the_keys_of_a_payload(step: str, count: int) -> None:
     """A pointer repeats keys: an endless one is cut to an enclosing place, surplus ones go."""
     violation = Violation("/rows/" + step * 100_000, "\x00" * 200)
-    _, body = problems.problem_of(PayloadInvalid([violation] * count), request_id="r" * 128)
+    body = invalid([violation] * count, request_id="r" * 128)
     assert len(body) <= problems.MAX_PROBLEM_BYTES
     listed = json.loads(body)["violations"]
     assert {item["pointer"] for item in listed} == {"/rows"}
@@ -117,5 +123,5 @@ def test_a_problem_is_short_whatever_the_keys_of_a_payload(step: str, count: int
 def test_ten_usual_violations_are_all_shown() -> None:
     """Only hostile payloads lose violations."""
     violations = [Violation(f"/rows/{n}/sepal_length", "x" * 60) for n in range(10)]
-    _, body = problems.problem_of(PayloadInvalid(violations), request_id="r")
+    body = invalid(violations)
     assert len(json.loads(body)["violations"]) == 10

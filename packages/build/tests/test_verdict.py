@@ -93,12 +93,14 @@ def test_changes(workspace: Workspace, index: Path) -> None:
     before, _ = locked(workspace)
     tiny.add_model(workspace.root, "iris", requires=["alpha>=2"])
     tiny.add_model(workspace.root, "tulip")
+    tiny.write(workspace.root / "packages/core/src/stevedore_core/more.py", "")
     lock, wheels = locked(workspace, 'iris = "1.0.0"\ntulip = "1.0.0"\n', before)
     moved = replace(
         before, models=(replace(before.models[0], environment="other"), before.models[1])
     )
     assert verdict(lock, wheels, previous=moved).split("\n\n")[-1].splitlines() == [
         "Changed since the previous lock:",
+        "  changed  ml-py-stevedore-core 0.1.0",
         "  added    tulip 1.0.0 in `default`",
         "  removed  digits 1.0.0 from `default`",
         "  moved    iris 1.0.0 from `other` to `default`",

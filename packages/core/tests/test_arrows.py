@@ -91,6 +91,15 @@ def test_a_model_knows_core_only(source: Path) -> None:
     assert crossings(source, ALL_OWN - own_names(CORE) - own_names(source)) == []
 
 
+UNSAFE = {"cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
+
+
+@pytest.mark.parametrize("source", [*PACKAGES, *MODELS], ids=lambda source: source.parent.name)
+def test_nothing_is_loaded_by_what_executes_on_loading(source: Path) -> None:
+    """No package and no model imports pickle or what is built on it."""
+    assert crossings(source, UNSAFE) == []
+
+
 def loaded_by(statements: str) -> set[str]:
     """Return the top-level names that the statements load in a process of their own."""
     program = (

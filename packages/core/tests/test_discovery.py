@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from stevedore_core.discovery import GROUP, load_model, model_names
+from stevedore_core.discovery import load_model, model_names
 from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, SchemaInvalid
+from stevedore_core.model_package import GROUP
 
 InstallModel = Callable[..., Path]
 
@@ -138,6 +139,17 @@ def load():
         load_model("ant")
 
 
+UNMADE = """
+from stevedore_core.predictor import Predictor
+
+class Unmade(Predictor):
+    def __init__(self):
+        self.name = "ant"
+
+load = Unmade
+"""
+
+
 @pytest.mark.parametrize(
     ("source", "entry", "message"),
     [
@@ -177,8 +189,13 @@ def load():
             "stevedore_model_ant:load",
             "the Predictor of model `ant` must have that name, found `bee`",
         ),
+        (
+            UNMADE,
+            "stevedore_model_ant:load",
+            "`Unmade.__init__` of model `ant` must call `super().__init__`",
+        ),
     ],
-    ids=["attribute", "value", "module", "number", "nothing", "name"],
+    ids=["attribute", "value", "module", "number", "nothing", "name", "unmade"],
 )
 def test_what_the_contract_does_not_ask_for_is_of_the_wrong_kind(
     install_model: InstallModel, source: str, entry: str, message: str

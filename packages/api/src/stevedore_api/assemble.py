@@ -9,7 +9,7 @@ from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
-from stevedore_core.errors import LayoutInvalid
+from stevedore_core.errors import DocumentInvalid, LayoutInvalid
 from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock, LockedModel
@@ -23,10 +23,15 @@ def assemble(settings: Settings) -> App:
     """Read the layout that the settings name and put together what serves it.
 
     Raises:
-        DocumentInvalid: The layout's manifest or lock cannot be understood.
+        DocumentInvalid: There is no layout, or its manifest or lock cannot be understood.
         LayoutInvalid: What is installed there is not what the lock says.
     """
     layout = Layout(root=Path(settings.layout))
+    if not layout.composition.is_dir():
+        raise DocumentInvalid(
+            f"`{layout.composition}` is not there: `STEVEDORE_LAYOUT` must name the directory of a "
+            "layout, which `make serve` makes and serves"
+        )
     lock = Lock.read(layout.composition)
     _refuse_other_than_locked(layout, lock)
     manifest = Manifest.parse(layout.manifest)

@@ -1,7 +1,7 @@
 """`WorkerGroup`: the workers that serve the same models, and the calls that wait for them.
 
-The hot path and health submit calls; nobody else talks to workers. A call waits in one queue until
-a worker is free, goes to it alone, and ends in an answer, a refusal or an error:
+The hot path and health submit calls; nobody else talks to workers. A call waits until a
+worker is free, goes to it alone, and ends in an answer, a refusal or an error:
 
 * its *deadline* counts from admission: then the caller is told, and a call still queued never runs;
 * its *limit* counts from the moment a worker gets it: then the worker is killed and replaced.
@@ -103,6 +103,7 @@ class WorkerGroup:
         self._admission = admission
         self._on_loaded = on_loaded
         self._slots = [_Slot() for _ in range(workers)]
+        self._self_tests: deque[_Call] = deque()
         self._queue: deque[_Call] = deque()
         self._load_failures: dict[int, str] = {}
         self._last_loaded_at: dict[int, float] = {}
@@ -132,8 +133,15 @@ class WorkerGroup:
         """Tell whether a worker has `model`, or had it so lately that its replacement may come."""
         return self._is_loaded(self.models.index(model))
 
+    @property
+    def has_queue(self) -> bool:
+        """True while calls wait. Right after `submit`: the call that it queued waits too."""
+        return bool(self._queue)
+
     def submit(self, kind: Kind, model: int, body: bytes) -> asyncio.Future[Frame]:
         """Queue a caller's call; the future ends in the worker's frame.
+
+        Whoever ends the future takes its call out of the queue; one that runs is left to end.
 
         Args:
             kind: What is asked.
@@ -160,16 +168,19 @@ class WorkerGroup:
             admitted=True,
         )
         timer = loop.call_later(self._settings.deadline_s, self._expire, call)
-        call.answer.add_done_callback(lambda _: timer.cancel())
+        call.answer.add_done_callback(lambda _: self._end(call, timer))
         self._queue.append(call)
         self._dispatch()
         return call.answer
 
-    def submit_first(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
-        """Queue a call of our own ahead of the callers'. Its only clock is its limit."""
+    def submit_own(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
+        """Queue a call that no caller sent. Its only clock is its limit.
+
+        A self-test goes ahead of all callers, a score behind those that wait already.
+        """
         answer: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         call = _Call(kind=kind, model=model, body=b"", limit_s=limit_s, answer=answer)
-        self._queue.appendleft(call)
+        (self._self_tests if kind == Kind.SELF_TEST else self._queue).append(call)
         self._dispatch()
         return answer
 
@@ -185,8 +196,10 @@ class WorkerGroup:
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         for slot in self._slots:
-            while self._queue and slot.call is None and self._has_reported(slot):
-                self._give(slot, self._queue.popleft())
+            while slot.call is None and self._is_usable(slot):
+                if not (waiting := self._self_tests or self._queue):
+                    return
+                self._give(slot, waiting.popleft())
 
     def _give(self, slot: _Slot, call: _Call) -> None:
         self._leave_queue(call)
@@ -198,6 +211,12 @@ class WorkerGroup:
         assert slot.process is not None  # noqa: S101  # a slot that reported has one
         slot.process.send(Frame(0, call.kind, call.model, call.body))
 
+    def _is_usable(self, slot: _Slot) -> bool:
+        """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
+        return self._has_reported(slot) and (
+            bool(slot.loaded) or not any(other.loaded for other in self._slots)
+        )
+
     def _has_reported(self, slot: _Slot) -> bool:
         return slot.reported == len(self.models)
 
@@ -206,12 +225,20 @@ class WorkerGroup:
             call.admitted = False
             self._admission.leave(self.models[call.model], len(call.body))
 
+    def _end(self, call: _Call, timer: asyncio.TimerHandle) -> None:
+        timer.cancel()
+        self._drop(call)
+
     def _expire(self, call: _Call) -> None:
+        self._drop(call)
+        if not call.answer.done():
+            call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
+
+    def _drop(self, call: _Call) -> None:
+        """Take a call that nobody waits for any more out of the queue, if it is there still."""
         if call.admitted:
             self._leave_queue(call)
             self._queue.remove(call)
-        if not call.answer.done():
-            call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
     def _overrun(self, slot: _Slot) -> None:
         assert slot.process is not None  # noqa: S101  # only a running worker has a timer
@@ -248,7 +275,7 @@ class WorkerGroup:
         loop = asyncio.get_running_loop()
         process = WorkerProcess(
             on_frame=lambda frame: self._receive(slot, frame),
-            on_end=lambda _: self._ended(slot),
+            on_end=lambda: self._ended(slot),
         )
         slot.process = process
         slot.timer = loop.call_later(self._settings.load_limit_s, self._overrun, slot)

@@ -124,7 +124,7 @@ class Health:
 
     async def _self_test(self, model: ServedModel) -> str:
         try:
-            answer = await model.group.submit_first(
+            answer = await model.group.submit_own(
                 Kind.SELF_TEST, model.number, limit_s=self._settings.self_test_limit_s
             )
         except StevedoreError as error:
@@ -155,7 +155,7 @@ class Health:
 
     async def _score(self, model: ServedModel, state: _State) -> None:
         try:
-            answer = await model.group.submit_first(
+            answer = await model.group.submit_own(
                 Kind.SCORE_EXAMPLES, model.number, limit_s=self._settings.score_limit_s
             )
         except StevedoreError as error:

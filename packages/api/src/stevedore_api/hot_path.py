@@ -21,6 +21,7 @@ from stevedore_core.errors import (
     BodyTooSlow,
     ContentTypeRefused,
     EnvelopeInvalid,
+    QueueFull,
     StevedoreError,
 )
 from stevedore_core.frames import Frame, Kind
@@ -32,6 +33,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON = b"application/json"
+_LEFT = Frame(0, 0, 0, b"")
+"""Stands for the answer to a call whose client left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,8 @@ class HotPath:
         self._catalogue = catalogue
         self._max_body_bytes = settings.max_body_bytes
         self._body_deadline_s = settings.body_deadline_s
+        self._max_queued_bytes = settings.max_queued_bytes
+        self._arriving_bytes = 0
         self._envelope = msgspec.json.Decoder(_Envelope)
         self.targets: dict[str, Target] = {
             "/predict": Target(Kind.PREDICT_ENVELOPE, None),
@@ -81,7 +86,7 @@ class HotPath:
     async def answer(
         self, target: Target, scope: Scope, receive: Receive, request_id: str
     ) -> Answer | None:
-        """Return the answer to one request; None if the client left before it was read."""
+        """Return the answer to one request; None if the client left while it was read or queued."""
         model = target.model
         is_read = False
         try:
@@ -92,10 +97,13 @@ class HotPath:
             is_read = True
             if model is None:
                 model = self._catalogue[self._name(body)]
-            frame = await model.group.submit(target.kind, model.number, body)
+            called = model.group.submit(target.kind, model.number, body)
+            frame = await (_watched(called, receive) if model.group.has_queue else called)
         except StevedoreError as error:
             status, text = problems.problem_of(error, request_id=request_id)
             return Answer(status, text, model.key if model else None, closes=not is_read)
+        if frame is _LEFT:
+            return None
         if frame.kind == Kind.ANSWER:
             return Answer(200, frame.body, model.key)
         return _refused(frame, model.key, request_id)
@@ -107,16 +115,28 @@ class HotPath:
                 message = await receive()
                 if not message.get("more_body"):  # the usual case: all of it at once
                     return self._within_limit(message.get("body"))
-                chunks = bytearray()
-                while True:
-                    chunks += message.get("body", b"")
-                    self._within_limit(chunks)
-                    if not message.get("more_body"):
-                        break
-                    message = await receive()
-                return None if message["type"] == "http.disconnect" else bytes(chunks)
+                return await self._read_pieces(message, receive)
         except TimeoutError:
             raise BodyTooSlow(f"no whole body within {self._body_deadline_s:g} s") from None
+
+    async def _read_pieces(
+        self, message: MutableMapping[str, Any], receive: Receive
+    ) -> bytes | None:
+        """Return a body that comes in pieces, of which all that are read may hold so much."""
+        pieces = bytearray()
+        try:
+            while message["type"] != "http.disconnect":
+                pieces += message["body"]
+                self._arriving_bytes += len(message["body"])
+                self._within_limit(pieces)
+                if self._arriving_bytes > self._max_queued_bytes:
+                    raise QueueFull("the requests that arrive just now hold too many bytes already")
+                if not message["more_body"]:
+                    return bytes(pieces)
+                message = await receive()
+        finally:
+            self._arriving_bytes -= len(pieces)
+        return None
 
     def _within_limit(self, body: bytes | bytearray | None) -> bytes | None:
         if body is not None and len(body) > self._max_body_bytes:
@@ -132,6 +152,21 @@ class HotPath:
             ) from None
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             raise BodyNotJson("the body is not strict JSON") from None
+
+
+async def _watched(called: asyncio.Future[Frame], receive: Receive) -> Frame:
+    """Return the answer to a call that waits; `_LEFT`, and it never runs, if its client leaves."""
+    watch = asyncio.create_task(_end_if_left(called, receive))
+    try:
+        return await called
+    finally:
+        watch.cancel()
+
+
+async def _end_if_left(called: asyncio.Future[Frame], receive: Receive) -> None:
+    await receive()  # after the whole body nothing can come but `http.disconnect`
+    if not called.done():
+        called.set_result(_LEFT)
 
 
 def _check_headers(scope: Scope, max_body_bytes: int) -> None:

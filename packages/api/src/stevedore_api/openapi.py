@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from stevedore_api import problems
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_core.strict_json import Json
 
@@ -37,17 +38,22 @@ _SUBSCHEMA = frozenset(
 )
 
 _PROBLEMS = {
-    400: "The body is not strict JSON",
-    404: "No such model",
-    413: "The body is too large",
-    415: "The body must be JSON",
-    422: "The payload does not fit the schema",
-    429: "Too much waits already",
-    500: "The model failed",
-    502: "The worker died",
-    503: "Not ready",
-    504: "No answer in time",
+    problems.STATUS[code]: problems.TITLES[code]
+    for code in (
+        "body-not-json",
+        "model-unknown",
+        "body-too-slow",
+        "body-too-large",
+        "content-type-refused",
+        "payload-invalid",
+        "queue-full",
+        "predictor-failed",
+        "worker-died",
+        "model-not-ready",
+        "deadline-passed",
+    )
 }
+"""What predict and score answer when they do not answer; of several with one status, the usual."""
 
 _PROBLEM_CONTENT = {
     "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}

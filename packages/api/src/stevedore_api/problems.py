@@ -5,7 +5,6 @@ traceback, a path of this machine or what was sent; the log has the rest under t
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import orjson
 
@@ -59,11 +58,13 @@ STATUS: Mapping[str, int] = {
     **{error.code: status for error, status, _ in _TABLE},
     _PATH_UNKNOWN: 404,
     _METHOD_REFUSED: 405,
+    _INTERNAL: 500,
 }
 TITLES: Mapping[str, str] = {
     **{error.code: title for error, _, title in _TABLE},
     _PATH_UNKNOWN: "Nothing is served at this path",
     _METHOD_REFUSED: "The path does not take this method",
+    _INTERNAL: "Something went wrong here",
 }
 
 
@@ -82,7 +83,7 @@ def problem(
     """Return the body of a problem: at most `MAX_PROBLEM_BYTES`, whatever keys a payload had."""
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
-        "title": TITLES.get(code, "Something went wrong here"),
+        "title": TITLES.get(code, TITLES[_INTERNAL]),
         "status": status_of(code),
         "detail": detail[:_MAX_DETAIL_CHARS],
         "request_id": request_id,
@@ -121,11 +122,5 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     """Return status and body for whatever was raised; what is not ours is told in fixed words."""
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
-        return 500, problem(_INTERNAL, detail, request_id=request_id)
-    violations: list[Mapping[str, Json]] | None = None
-    detail = str(error)
-    if isinstance(error, errors.PayloadInvalid):
-        violations = [asdict(violation) for violation in error.violations]
-        detail = "the payload does not fit the model's JSON Schema"
-    body = problem(error.code, detail, request_id=request_id, violations=violations)
-    return status_of(error.code), body
+        return status_of(_INTERNAL), problem(_INTERNAL, detail, request_id=request_id)
+    return status_of(error.code), problem(error.code, str(error), request_id=request_id)

@@ -36,7 +36,8 @@ class Settings(BaseModel):
     keep_alive_s: int = Field(75, gt=0, description="Seconds an idle connection is kept open.")
     max_queued: Count = Field(256, description="How many requests may wait for one model.")
     max_queued_bytes: Count = Field(
-        64 << 20, description="How many bytes of bodies may wait, over all models."
+        64 << 20,
+        description="How many bytes of bodies may wait, over all models; as many may arrive.",
     )
     deadline_s: Seconds = Field(
         30, description="Seconds from admission to the answer; then the caller gets 504."

@@ -63,9 +63,7 @@ class WorkerCommand:
 class WorkerProcess(asyncio.Protocol):
     """A running worker. Tells its owner of every frame, and once of its end."""
 
-    def __init__(
-        self, on_frame: Callable[[Frame], None], on_end: Callable[["WorkerProcess"], None]
-    ) -> None:
+    def __init__(self, on_frame: Callable[[Frame], None], on_end: Callable[[], None]) -> None:
         self._on_frame = on_frame
         self._on_end = on_end
         self._received = bytearray()
@@ -143,4 +141,4 @@ class WorkerProcess(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """Make sure the process is gone, and tell the owner (called by asyncio)."""
         self.kill()
-        self._on_end(self)
+        self._on_end()

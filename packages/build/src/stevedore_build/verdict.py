@@ -71,7 +71,10 @@ def _reason(model: LockedModel, environment: str, lock: Lock, wheels: OwnWheels)
 def _changes(lock: Lock, previous: Lock | None) -> list[str]:
     if previous is None:
         return ["There was no lock to compare with."]
-    lines = [*_changed_models(lock, previous), *_changed_pins(lock, previous)]
+    lines = [
+        f"  changed  {w.distribution} {w.version}" for w in lock.wheels if w not in previous.wheels
+    ]
+    lines += [*_changed_models(lock, previous), *_changed_pins(lock, previous)]
     return ["Changed since the previous lock:", *lines] if lines else ["Nothing changed."]
 
 

@@ -8,11 +8,10 @@ for (`ModelWrongKind`).
 from importlib.metadata import EntryPoint, entry_points
 
 from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, PackageError, describe
+from stevedore_core.model_package import GROUP
 from stevedore_core.predictor import Predictor
 
-__all__ = ["GROUP", "load_model", "model_names"]
-
-GROUP = "ml_py_stevedore.models"
+__all__ = ["load_model", "model_names"]
 
 
 def model_names() -> list[str]:
@@ -47,6 +46,11 @@ def load_model(name: str) -> Predictor:
         raise ModelWrongKind(
             f"`{entry.value}` of model `{name}` must return a `Predictor`, "
             f"found `{type(predictor).__qualname__}`"
+        )
+    if not hasattr(predictor, "created"):  # only the contract's own constructor sets it
+        raise ModelWrongKind(
+            f"`{type(predictor).__qualname__}.__init__` of model `{name}` "
+            "must call `super().__init__`"
         )
     if predictor.name != name:
         raise ModelWrongKind(

@@ -8,12 +8,14 @@ from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from stevedore_core.discovery import GROUP
 from stevedore_core.errors import BodyNotJson, ExampleInvalid, ModelAbsent, ModelWrongKind
 from stevedore_core.strict_json import Json, decode
 from stevedore_core.weights import WeightsRecord
 
-__all__ = ["ModelPackage"]
+__all__ = ["GROUP", "ModelPackage"]
+
+GROUP = "ml_py_stevedore.models"
+"""The entry points in which a model package names the function that loads its model."""
 
 
 class ModelPackage:

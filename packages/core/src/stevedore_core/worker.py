@@ -39,13 +39,14 @@ _PR_SET_PDEATHSIG = 1
 def main(arguments: Sequence[str]) -> None:
     """Run a worker on the socket and for the models that the arguments name."""
     configure_logging(sys.stderr)
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C reaches the whole group; the front decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # when to stop is the front's business
     _die_with_parent()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a model prints belongs to the log
     descriptor, *models = arguments
     with socket.socket(fileno=int(descriptor)) as connection, suppress(ConnectionError):
+        # The front sees a death by the end of the stream: no child may hold the socket open.
+        connection.set_inheritable(False)
+        os.register_at_fork(after_in_child=connection.close)
         serve(connection, models)  # ConnectionError: the front is gone, as at the end of a stream
 
 

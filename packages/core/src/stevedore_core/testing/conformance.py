@@ -21,8 +21,9 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import pytest
 
 from stevedore_core import self_test
-from stevedore_core.discovery import GROUP, load_model
+from stevedore_core.discovery import load_model
 from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed, SchemaInvalid
+from stevedore_core.model_package import GROUP
 from stevedore_core.predictor import Predictor
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode

@@ -8,8 +8,9 @@ import sys
 from importlib.metadata import entry_points
 from pathlib import Path
 
-from stevedore_core.discovery import GROUP, load_model
+from stevedore_core.discovery import load_model
 from stevedore_core.errors import PackageError
+from stevedore_core.model_package import GROUP
 
 
 def main(model: str, parent: str) -> str:
