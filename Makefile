@@ -6,6 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
 UPGRADE ?=
+SINCE ?= HEAD
 ENGINE ?=
 export ENGINE
 
@@ -39,6 +40,10 @@ lint: tools ## Check style and types
 .PHONY: lock
 lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
 	@$(STEVEDORE) lock "$(NAME)" $(if $(UPGRADE),--upgrade)
+
+.PHONY: affected
+affected: tools ## Print what changed since the commit SINCE, and which compositions ship it; JSON=1
+	@$(STEVEDORE) affected --since "$(SINCE)" $(if $(JSON),--json)
 
 .PHONY: compose
 compose: tools ## Test composition NAME, each model alone and all together, and build its tested image

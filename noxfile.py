@@ -3,6 +3,7 @@
 Everything is discovered: a new package, model or composition is tested without an edit here.
 """
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -109,6 +110,23 @@ def test_image(session: nox.Session, composition: str) -> None:
 
 
 @nox.session(python=PYTHON)
+def test_affected(session: nox.Session) -> None:
+    """Test what a change affects and nothing else: `nox -s test_affected -- --since main`."""
+    program = str(TOOLS / "ml-stevedore")
+    need_tools(session)
+    printed = session.run(
+        program, "affected", "--json", *session.posargs, external=True, silent=True
+    )
+    found = json.loads(printed or "{}")
+    install(session, "test")
+    for model in found["models"]:
+        stevedore(session, "test-model", model, [])
+    for composition in found["compositions"]:
+        stevedore(session, "test-composition", composition, [])
+        stevedore(session, "test-image", composition, [])
+
+
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")
@@ -153,10 +171,15 @@ def install_own(session: nox.Session) -> None:
     session.install("--no-deps", "--no-build-isolation", *own)
 
 
-def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
-    """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
+def need_tools(session: nox.Session) -> None:
+    """Make the tools where nox was called without make."""
     if not (TOOLS / "ml-stevedore").exists():
         session.run("make", "tools", external=True)
+
+
+def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
+    """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
+    need_tools(session)
     python = str(Path(session.bin) / "python")
     program = str(TOOLS / "ml-stevedore")
     session.run(program, command, name, "--python", python, "--", *options, external=True)

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.composing import (
     check_image,
@@ -64,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("name", help="the composition")
     command.add_argument("--upgrade", action="store_true", help="take the newest of everything")
     command.set_defaults(command=_lock)
+
+    command = commands.add_parser(
+        "affected", help="print what changed since a commit, and what ships it"
+    )
+    command.add_argument("--since", required=True, help="a commit, branch or tag")
+    command.add_argument("--json", action="store_true", help="one line of JSON")
+    command.set_defaults(command=_affected)
 
     command = commands.add_parser("check", help="fail if a composition's lock is not fresh")
     command.add_argument("name", help="the composition")
@@ -131,6 +139,15 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     lock.write(directory)
     _say(verdict(lock, wheels, previous=previous))
     _say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
+
+
+def _affected(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    found = affected_since(parsed.since, workspace=workspace)
+    if parsed.json:
+        _say(found.to_json())
+        return
+    _say(f"models: {', '.join(found.models) or 'none'}")
+    _say(f"compositions: {', '.join(found.compositions) or 'none'}")
 
 
 def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
