@@ -10,7 +10,8 @@ import tiny
 from stevedore_build.affected import Affected, affected_since
 from stevedore_build.cli import main
 from stevedore_build.errors import WorkspaceInvalid
-from stevedore_build.locking import lock_manifest, wheels_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.manifest import Manifest
 
@@ -101,6 +102,14 @@ def test_a_model(committed: Workspace) -> None:
     """A changed model affects the compositions that ship it, and no other."""
     changed = "models/digits/src/stevedore_model_digits/__init__.py"
     assert affected_by(committed, changed) == Affected(models=("digits",), compositions=("pair",))
+
+
+def test_a_model_that_moved_on(committed: Workspace) -> None:
+    """A composition that pins an older version ships the older one: the newer does not touch it."""
+    tiny.add_model(committed.root, "iris", version="1.1.0")
+    assert affected_since("HEAD", workspace=committed) == Affected(
+        models=("iris",), compositions=()
+    )
 
 
 def test_a_new_file_that_git_does_not_track(committed: Workspace) -> None:

@@ -6,6 +6,8 @@ is built, tested or asked for.
 
 import json
 import tempfile
+import tomllib
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +15,7 @@ from typing import Final
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git
-from stevedore_build.workspace import Workspace
+from stevedore_build.workspace import Package, Workspace
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.lock import Lock
 
@@ -49,8 +51,8 @@ def affected_since(since: str, *, workspace: Workspace) -> Affected:
     """Return what the commits since `since`, and what is not committed yet, affect.
 
     A model is affected if its files changed or if some composition locks other content for it; a
-    composition, if its own files changed or if it ships an affected model. Raises
-    `WorkspaceInvalid` for a `since` that names no commit here.
+    composition, if its own files changed or if it ships a changed model at the workspace's version.
+    Raises `WorkspaceInvalid` for a `since` that names no commit here.
     """
     models = {package.folder for package in workspace.models()}
     compositions = set(workspace.compositions())
@@ -64,11 +66,12 @@ def affected_since(since: str, *, workspace: Workspace) -> Affected:
             if any(_is_below(file, [f"compositions/{name}"]) for file in changed)
         }
     touched = {file.parts[1] for file in changed if file.parts[0] == "models"} & models
+    here = {(name, _version(workspace.model(name))) for name in touched}
     all_served = any(_is_below(file, _EVERY_COMPOSITION) for file in changed)
     rebuilt = {
         name
         for name in compositions
-        if all_served or name in moved or touched & _shipped(name, workspace)
+        if all_served or name in moved or here & _shipped(name, workspace)
     }
     return _sorted(touched.union(*moved.values()) & models, rebuilt)
 
@@ -96,13 +99,19 @@ def _is_below(file: PurePosixPath, places: Iterable[str]) -> bool:
     return any(file.is_relative_to(place) for place in places)
 
 
-def _shipped(composition: str, workspace: Workspace) -> set[str]:
-    """Return the models that a composition ships; a lock that cannot be read ships any."""
+def _version(package: Package) -> str:
+    """Return the version that the workspace has of a model."""
+    project = tomllib.loads((package.directory / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(project["project"].get("version"))
+
+
+def _shipped(composition: str, workspace: Workspace) -> set[tuple[str, str]]:
+    """Return the models that a composition ships, by version; any, if its lock cannot be read."""
     try:
         lock = Lock.read(workspace.composition(composition))
     except DocumentInvalid:
-        return {package.folder for package in workspace.models()}
-    return {model.name for model in lock.models}
+        return {(package.folder, _version(package)) for package in workspace.models()}
+    return {(model.name, model.version) for model in lock.models}
 
 
 def _moved_models(composition: str, since: str, workspace: Workspace, room: Path) -> set[str]:
@@ -110,16 +119,20 @@ def _moved_models(composition: str, since: str, workspace: Workspace, room: Path
     try:
         now = _alone(Lock.read(workspace.composition(composition)))
     except DocumentInvalid:
-        return _shipped(composition, workspace)
+        return {package.folder for package in workspace.models()}
     try:
         before = _alone(Lock.read(_directory_at(composition, since, workspace, room)))
     except (DocumentInvalid, ToolFailed):  # it was not there, or an older version wrote it
         return set(now)
-    return {name for name, lock in now.items() if before.get(name) != lock}
+    return {name for name, locks in now.items() if before.get(name) != locks}
 
 
-def _alone(lock: Lock) -> dict[str, Lock]:
-    return {model.name: lock.restrict(model.name) for model in lock.models}
+def _alone(lock: Lock) -> dict[str, set[Lock]]:
+    """Return, for each model, its locks alone: one for each version that is shipped."""
+    alone: dict[str, set[Lock]] = defaultdict(set)
+    for model in lock.models:
+        alone[model.name].add(lock.restrict(model.name, model.version))
+    return alone
 
 
 def _directory_at(composition: str, since: str, workspace: Workspace, room: Path) -> Path:
