@@ -64,7 +64,11 @@ def predictions(payloads: dict[str, str]) -> dict[str, str]:
         model: subprocess.run(
             [os.environ["STEVEDORE_PYTHON"], "-c", PREDICT_ALONE, model.partition("@")[0]],
             input=payload,
-            env={"PYTHONPATH": ALONE[model], "PYTHONSAFEPATH": "1"},
+            env={
+                "PYTHONPATH": ALONE[model],
+                "PYTHONSAFEPATH": "1",
+                "PYTHONDONTWRITEBYTECODE": "1",  # the path leads into layers of the image
+            },
             capture_output=True,
             text=True,
             check=True,

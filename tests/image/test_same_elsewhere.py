@@ -10,13 +10,13 @@ COMPOSITION = Path(os.environ["STEVEDORE_COMPOSITION"]).name
 
 
 def copy_tracked(to: Path) -> None:
-    """Copy what git tracks, with rights for nobody else, into a repository of its own."""
+    """Copy what git tracks, with rights for nobody else, into a clone: pins may need history."""
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", str(ROOT), str(to)], check=True)
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
     for name in filter(None, listed.stdout.decode().split("\0")):
         (to / name).parent.mkdir(parents=True, exist_ok=True)
         (to / name).write_bytes((ROOT / name).read_bytes())
         (to / name).chmod(0o600)
-    subprocess.run(["git", "init", "--quiet"], cwd=to, check=True)
     subprocess.run(["git", "add", "--all"], cwd=to, check=True)
 
 
@@ -34,7 +34,6 @@ def tars(checkout: Path) -> dict[str, str]:
 def test_same_layers_in_another_directory(tmp_path: Path) -> None:
     """Nothing of a directory, a umask or a clock is in a layer: equal names hold equal bytes."""
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
     copy_tracked(elsewhere)
     found = tars(elsewhere)
     assert len(found) > 1

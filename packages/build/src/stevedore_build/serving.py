@@ -105,7 +105,12 @@ def serving_command(
         for name, value in os.environ.items()
         if name not in (*_FOR_TESTS, INDEX_VARIABLE)
     }
-    return command, outer | {"PYTHONPATH": path, "PYTHONSAFEPATH": "1", "PYTHONUNBUFFERED": "1"}
+    return command, outer | {
+        "PYTHONPATH": path,
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",  # a layer never changes once it is made
+    }
 
 
 def serve(served: Served, *, workspace: Workspace, host: str, port: int) -> NoReturn:
