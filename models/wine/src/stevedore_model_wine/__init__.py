@@ -1,6 +1,6 @@
 """The model `wine`: names the grape of a wine. Served by way of its entry point, `load`.
 
-It is older than NumPy 2 and was left as it was: `np.asfarray` is why it requires NumPy below 2.
+It is written for NumPy 1: it calls `np.asfarray`, which NumPy 2 no longer has.
 """
 
 from typing import Any
