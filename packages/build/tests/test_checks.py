@@ -153,6 +153,52 @@ def test_model_in_two_compositions(
     )
 
 
+def test_older_version(workspace: Workspace, ran: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version that a composition pins is tested with its own tests, as the one that is here."""
+    tiny.write(workspace.root / "models/iris/tests/test_iris.py", ALONE)
+    lock(workspace)
+    tiny.commit(workspace.root)
+    tiny.add_model(workspace.root, "iris", version="1.1.0")
+    tiny.write(workspace.root / "models/iris/tests/test_iris.py", "def test_new():\n    pass\n")
+    check_model("iris", workspace=workspace, python=PYTHON)
+    assert ran.read_text() == "x"
+    said = capsys.readouterr().err
+    assert "model `iris` 1.0.0 alone, with the pins of composition `pair`\n" in said
+    assert "model `iris` 1.1.0 alone, with the pins of `iris` alone\n" in said
+    failing = "def test_x():\n    assert 0\n"
+    tiny.write(workspace.root / "models/iris/tests/test_iris.py", failing)
+    with pytest.raises(CheckFailed, match="models/iris/tests: tests failed"):
+        check_model("iris", workspace=workspace, python=PYTHON)
+
+
+def test_older_version_that_fails(workspace: Workspace) -> None:
+    """The tests of the commit decide, not those that came later."""
+    test = workspace.root / "models/iris/tests/test_iris.py"
+    passing = test.read_text()
+    tiny.write(test, "def test_x():\n    assert 0\n")
+    lock(workspace)
+    tiny.commit(workspace.root)
+    tiny.add_model(workspace.root, "iris", version="1.1.0")
+    tiny.write(test, passing)
+    with pytest.raises(CheckFailed, match="tests failed, see above"):
+        check_model("iris", workspace=workspace, python=PYTHON)
+
+
+def test_older_version_without_tests(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A version of which only the wheel is left is not tested alone, and that is said."""
+    lock(workspace)
+    [wheel] = [w for w in workspace.store.wheels.rglob("*.whl") if "iris" in w.name]
+    shutil.copytree(wheel.parent, workspace.root / "dist/wheels")
+    tiny.add_model(workspace.root, "iris", version="1.1.0")
+    check_model("iris", workspace=workspace, python=PYTHON)
+    assert (
+        "model `iris` 1.0.0 alone, with the pins of composition `pair`: "
+        "not tested, git history has no tests of this version\n"
+    ) in capsys.readouterr().err
+
+
 def test_model_in_no_composition(workspace: Workspace, ran: Path) -> None:
     """A model that no composition holds is tested all the same."""
     tiny.write(workspace.root / "models/iris/tests/test_iris.py", ALONE)

@@ -16,6 +16,7 @@ from typing import IO, Final
 
 from stevedore_build.console import notice
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
+from stevedore_build.history import tests_from_history
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
 from stevedore_build.passed import already_passed, content_of, key_of, record_passed
@@ -51,10 +52,13 @@ def check_model(
     `options` go to pytest; with any, the tests always run and nothing is recorded. Raises
     `CheckFailed`.
     """
-    tests = workspace.model(name).directory / "tests"
     for lock, owners in _restricted_locks(name, workspace).items():
-        key = _key(workspace, lock, _version(python, lock), tests)
         title = f"model `{name}` {lock.version} alone, with the pins of {owners}"
+        tests = _tests_of(name, lock.version, workspace)
+        if tests is None:
+            notice(f"{title}: not tested, git history has no tests of this version")
+            continue
+        key = _key(workspace, lock, _version(python, lock), tests)
         if not options and already_passed(f"model-{name}", key, store=workspace.store):
             notice(f"{title}: passed before with the same content")
             continue
@@ -102,20 +106,15 @@ def composition_passed(name: str, *, workspace: Workspace) -> bool:
     _, lock = fresh(name, workspace=workspace)
     store = workspace.store
     python = find_interpreter(lock.python, store=store).version
-    asked = [(f"composition-{name}", lock, workspace.composition(name))]
-    here = {name: _version_here(name, workspace) for name in {model.name for model in lock.models}}
-    asked += [
-        (
-            f"model-{model.name}",
-            lock.restrict(model.name, model.version),
-            workspace.model(model.name).directory,
-        )
-        for model in lock.models
-        if model.version == here[model.name]
-    ]
+    asked = [(f"composition-{name}", lock, workspace.composition(name) / "tests")]
+    for model in lock.models:
+        tests = _tests_of(model.name, model.version, workspace)
+        if tests is not None:
+            alone = lock.restrict(model.name, model.version)
+            asked.append((f"model-{model.name}", alone, tests))
     return all(
-        already_passed(check, _key(workspace, locked, python, place / "tests"), store=store)
-        for check, locked, place in asked
+        already_passed(check, _key(workspace, locked, python, tests), store=store)
+        for check, locked, tests in asked
     )
 
 
@@ -140,23 +139,33 @@ def refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
 def _restricted_locks(name: str, workspace: Workspace) -> Mapping[Lock, str]:
     """Return the distinct locks of one model alone, and whose they are.
 
-    Only of the version that the workspace has: the tests beside it know no other.
+    One for every version and set of pins that some composition ships; the version that the
+    workspace has is among them, whether it is shipped or not.
     """
-    version = _version_here(name, workspace)
     owners: dict[Lock, list[str]] = {}
     for composition in workspace.compositions():
         directory = workspace.composition(composition)
         manifest = Manifest.parse(directory / "composition.toml")
-        if (name, version) in {(pin.name, pin.version) for pin in manifest.models}:
+        if versions := [pin.version for pin in manifest.models if pin.name == name]:
             lock = composition_now(composition, workspace=workspace).lock
-            owners.setdefault(lock.restrict(name, version), []).append(composition)
-    if not owners:
-        notice(f"model `{name}` is in no composition: it is tested with a lock of its own")
-        return {model_alone(name, workspace=workspace).lock.restrict(name): f"`{name}` alone"}
-    return {
+            for version in versions:
+                owners.setdefault(lock.restrict(name, version), []).append(composition)
+    locks = {
         lock: ", ".join(f"composition `{owner}`" for owner in names)
         for lock, names in owners.items()
     }
+    here = _version_here(name, workspace)
+    if here not in {lock.version for lock in locks}:
+        notice(f"model `{name}` {here} is in no composition: it is tested with its own lock")
+        locks[model_alone(name, workspace=workspace).lock.restrict(name)] = f"`{name}` alone"
+    return locks
+
+
+def _tests_of(name: str, version: str, workspace: Workspace) -> Path | None:
+    """Return the tests that belong to a version of a model, `None` if they are nowhere."""
+    if version == _version_here(name, workspace):
+        return workspace.model(name).directory / "tests"
+    return tests_from_history(name, version, workspace=workspace)
 
 
 def _version_here(name: str, workspace: Workspace) -> str | None:

@@ -1,10 +1,11 @@
-"""Model packages as git remembers them: an older version is built from the commit that had it.
+"""Model packages as git remembers them: an older version comes from the last commit that had it.
 
-Only `pins` calls this. No tag is needed.
+`pins` builds its wheel from there, `checks` takes its tests. No tag is needed.
 """
 
 import io
 import re
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -17,7 +18,7 @@ from stevedore_build.processes import git
 from stevedore_build.wheels import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace
 
-__all__ = ["is_shallow", "wheel_from_history"]
+__all__ = ["is_shallow", "tests_from_history", "wheel_from_history"]
 
 _VERSION: Final = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 
@@ -27,13 +28,27 @@ def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> Own
 
     It is built from a clean export of that commit: nothing of the checkout gets into it.
     """
-    place = f"models/{model}"
-    if not git("for-each-ref", "--count=1", cwd=workspace.root):
-        return None  # nothing is committed yet
-    for commit in git("log", "--format=%H", "--", place, cwd=workspace.root).split():
-        if _version_at(commit, place, workspace.root) == version:
-            return _built_from(commit, model, workspace)
-    return None
+    commit = _commit_of(model, version, workspace)
+    if commit is None:
+        return None
+    with tempfile.TemporaryDirectory() as scratch:
+        exported = _export(commit, model, workspace, Path(scratch))
+        wheel = build_exported(exported.model(model), store=workspace.store)
+    notice(f"`{model}` {wheel.version} is taken from git history, commit {commit[:12]}")
+    return wheel
+
+
+def tests_from_history(model: str, version: str, *, workspace: Workspace) -> Path | None:
+    """Return the directory of a model's tests as that commit has them, `None` without a commit."""
+    commit = _commit_of(model, version, workspace)
+    if commit is None:
+        return None
+    tests = workspace.store.tests / commit / model
+    if not tests.exists():
+        with tempfile.TemporaryDirectory() as scratch, workspace.store.replacing(tests) as draft:
+            exported = _export(commit, model, workspace, Path(scratch))
+            shutil.copytree(exported.model(model).directory / "tests", draft)
+    return tests
 
 
 def is_shallow(workspace: Workspace) -> bool:
@@ -41,21 +56,26 @@ def is_shallow(workspace: Workspace) -> bool:
     return git("rev-parse", "--is-shallow-repository", cwd=workspace.root).strip() == "true"
 
 
-def _built_from(commit: str, model: str, workspace: Workspace) -> OwnWheel:
+def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
+    """Return the last commit in which a model has a version."""
     place = f"models/{model}"
+    if not git("for-each-ref", "--count=1", cwd=workspace.root):
+        return None  # nothing is committed yet
+    commits = git("log", "--format=%H", "--", place, cwd=workspace.root).split()
+    return next((c for c in commits if _version_at(c, place, workspace.root) == version), None)
+
+
+def _export(commit: str, model: str, workspace: Workspace, scratch: Path) -> Workspace:
+    """Write a model package as a commit has it below `scratch`, as a workspace of its own."""
     archive = subprocess.run(  # noqa: S603 - a list, never a shell
-        ["git", "archive", "--format=tar", commit, "--", place],  # noqa: S607 - the one on PATH
+        ["git", "archive", "--format=tar", commit, "--", f"models/{model}"],  # noqa: S607 - on PATH
         cwd=workspace.root,
         capture_output=True,
         check=True,
     ).stdout
-    with tempfile.TemporaryDirectory() as scratch:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            tar.extractall(scratch, filter="data")
-        package = Workspace(root=Path(scratch)).model(model)
-        wheel = build_exported(package, store=workspace.store)
-    notice(f"`{model}` {wheel.version} is taken from git history, commit {commit[:12]}")
-    return wheel
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        tar.extractall(scratch, filter="data")
+    return Workspace(root=scratch)
 
 
 def _version_at(commit: str, place: str, root: Path) -> str | None:

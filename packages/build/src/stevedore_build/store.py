@@ -65,6 +65,11 @@ class Store:
         return self.root / "bases"
 
     @property
+    def tests(self) -> Path:
+        """Tests of older versions, each under the commit that they are taken from."""
+        return self.root / "tests"
+
+    @property
     def passed(self) -> Path:
         """What already passed, each check under its key."""
         return self.root / "passed"
