@@ -80,33 +80,21 @@ def test_package(session: nox.Session, package: str) -> None:
 @nox.parametrize("model", each(MODELS))
 def test_model(session: nox.Session, model: str) -> None:
     """Test one model alone, with the locked distributions that it needs and no others."""
-    names, options = asked(session, MODELS)
-    if model not in names:
-        session.skip("not asked for")
-    install(session, "test")
-    stevedore(session, "test-model", model, options)
+    check(session, "test-model", model, MODELS)
 
 
 @nox.session(python=PYTHON)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_composition(session: nox.Session, composition: str) -> None:
     """Serve the layout of a composition's lock and test it over HTTP."""
-    names, options = asked(session, COMPOSITIONS)
-    if composition not in names:
-        session.skip("not asked for")
-    install(session, "test")
-    stevedore(session, "test-composition", composition, options)
+    check(session, "test-composition", composition, COMPOSITIONS)
 
 
 @nox.session(python=PYTHON)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_image(session: nox.Session, composition: str) -> None:
     """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
-    names, options = asked(session, COMPOSITIONS)
-    if composition not in names:
-        session.skip("not asked for")
-    install(session, "test")
-    stevedore(session, "test-image", composition, options)
+    check(session, "test-image", composition, COMPOSITIONS)
 
 
 @nox.session(python=PYTHON)
@@ -132,6 +120,15 @@ def docs(session: nox.Session) -> None:
     install(session, "packages")
     install_own(session)
     session.run("pytest", "tests/docs", *session.posargs)
+
+
+def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
+    """Run a check of `ml-stevedore` on one of the known names, if it was asked for."""
+    names, options = asked(session, known)
+    if name not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    stevedore(session, command, name, options)
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:

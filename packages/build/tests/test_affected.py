@@ -112,6 +112,24 @@ def test_a_model_that_moved_on(committed: Workspace) -> None:
     )
 
 
+def test_a_model_whose_code_says_its_version(committed: Workspace) -> None:
+    """A version that stands in the code counts like one in the pyproject."""
+    project = committed.root / "models/digits/pyproject.toml"
+    project.write_text(
+        project.read_text().replace('version = "1.0.0"', 'dynamic = ["version"]')
+        + '\n[tool.hatch.version]\npath = "src/stevedore_model_digits/__init__.py"\n'
+    )
+    code = committed.root / "models/digits/src/stevedore_model_digits/__init__.py"
+    code.write_text('__version__ = "1.0.0"\n')
+    shipped = Affected(models=("digits",), compositions=("pair",))
+    assert affected_since("HEAD", workspace=committed) == shipped
+    code.write_text('__version__ = "1.1.0"\n')
+    moved_on = Affected(models=("digits",), compositions=())
+    assert affected_since("HEAD", workspace=committed) == moved_on
+    code.write_text("")
+    assert affected_since("HEAD", workspace=committed) == shipped
+
+
 def test_a_new_file_that_git_does_not_track(committed: Workspace) -> None:
     """What is not committed yet counts, tracked or not."""
     changed = affected_by(committed, "models/iris/src/stevedore_model_iris/new.py")

@@ -6,16 +6,15 @@ is built, tested or asked for.
 
 import json
 import tempfile
-import tomllib
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git
-from stevedore_build.workspace import Package, Workspace
+from stevedore_build.workspace import Package, Workspace, declared_version
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.lock import Lock
 
@@ -66,12 +65,12 @@ def affected_since(since: str, *, workspace: Workspace) -> Affected:
             if any(_is_below(file, [f"compositions/{name}"]) for file in changed)
         }
     touched = {file.parts[1] for file in changed if file.parts[0] == "models"} & models
-    here = {(name, _version(workspace.model(name))) for name in touched}
+    here = {name: _version_here(workspace.model(name)) for name in touched}
     all_served = any(_is_below(file, _EVERY_COMPOSITION) for file in changed)
     rebuilt = {
         name
         for name in compositions
-        if all_served or name in moved or here & _shipped(name, workspace)
+        if all_served or name in moved or _ships(name, here, workspace)
     }
     return _sorted(touched.union(*moved.values()) & models, rebuilt)
 
@@ -99,19 +98,27 @@ def _is_below(file: PurePosixPath, places: Iterable[str]) -> bool:
     return any(file.is_relative_to(place) for place in places)
 
 
-def _version(package: Package) -> str:
-    """Return the version that the workspace has of a model."""
-    project = tomllib.loads((package.directory / "pyproject.toml").read_text(encoding="utf-8"))
-    return str(project["project"].get("version"))
+def _ships(composition: str, touched: Mapping[str, str | None], workspace: Workspace) -> bool:
+    """Tell whether a composition ships a touched model at the workspace's version.
 
-
-def _shipped(composition: str, workspace: Workspace) -> set[tuple[str, str]]:
-    """Return the models that a composition ships, by version; any, if its lock cannot be read."""
+    Where a version or a lock cannot be read, it may.
+    """
     try:
         lock = Lock.read(workspace.composition(composition))
     except DocumentInvalid:
-        return {(package.folder, _version(package)) for package in workspace.models()}
-    return {(model.name, model.version) for model in lock.models}
+        return bool(touched)
+    return any(
+        model.name in touched and touched[model.name] in {None, model.version}
+        for model in lock.models
+    )
+
+
+def _version_here(package: Package) -> str | None:
+    def read(path: str) -> str:
+        file = package.directory / path
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    return declared_version(read)
 
 
 def _moved_models(composition: str, since: str, workspace: Workspace, room: Path) -> set[str]:

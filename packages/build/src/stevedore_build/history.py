@@ -4,23 +4,19 @@
 """
 
 import io
-import re
 import shutil
 import subprocess
 import tarfile
 import tempfile
-import tomllib
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from stevedore_build.console import notice
 from stevedore_build.processes import git
 from stevedore_build.wheels import OwnWheel, build_exported
-from stevedore_build.workspace import Workspace
+from stevedore_build.workspace import Workspace, declared_version
 
 __all__ = ["is_shallow", "tests_from_history", "wheel_from_history"]
-
-_VERSION: Final = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 
 
 def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> OwnWheel | None:
@@ -62,7 +58,10 @@ def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
     if not git("for-each-ref", "--count=1", cwd=workspace.root):
         return None  # nothing is committed yet
     commits = git("log", "--format=%H", "--", place, cwd=workspace.root).split()
-    return next((c for c in commits if _version_at(c, place, workspace.root) == version), None)
+    for commit in commits:
+        if declared_version(partial(_text_at, commit, place, workspace.root)) == version:
+            return commit
+    return None
 
 
 def _export(commit: str, model: str, workspace: Workspace, scratch: Path) -> Workspace:
@@ -78,25 +77,10 @@ def _export(commit: str, model: str, workspace: Workspace, scratch: Path) -> Wor
     return Workspace(root=scratch)
 
 
-def _version_at(commit: str, place: str, root: Path) -> str | None:
-    """Return the version that a package had in a commit, `None` if it was not there."""
-    project = _text_at(commit, f"{place}/pyproject.toml", root)
-    try:
-        document = tomllib.loads(project)
-        version = document["project"].get("version")
-        if version is None:
-            path = document["tool"]["hatch"]["version"]["path"]
-            match = _VERSION.search(_text_at(commit, f"{place}/{path}", root))
-            version = match[1] if match else None
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
-        return None
-    return version if isinstance(version, str) else None
-
-
-def _text_at(commit: str, path: str, root: Path) -> str:
-    """Return a file of a commit; an empty text if the commit has none of that name."""
+def _text_at(commit: str, place: str, root: Path, path: str) -> str:
+    """Return a file of a package in a commit; an empty text if the commit has none of that name."""
     done = subprocess.run(  # noqa: S603 - a list, never a shell
-        ["git", "cat-file", "blob", f"{commit}:{path}"],  # noqa: S607 - the one on PATH
+        ["git", "cat-file", "blob", f"{commit}:{place}/{path}"],  # noqa: S607 - the one on PATH
         cwd=root,
         capture_output=True,
         check=False,

@@ -1,8 +1,9 @@
 """The packages and compositions of this repository, found by their files, never by a list."""
 
 import difflib
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,11 +11,21 @@ from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.store import Store
 from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
 
-__all__ = ["ENTRY_POINT_GROUP", "MODEL_PREFIX", "OWN_PREFIX", "Package", "Workspace", "is_own"]
+__all__ = [
+    "ENTRY_POINT_GROUP",
+    "MODEL_PREFIX",
+    "OWN_PREFIX",
+    "Package",
+    "Workspace",
+    "declared_version",
+    "is_own",
+]
 
 ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
 MODEL_PREFIX = "stevedore-model-"
+
+_VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 
 
 def is_own(distribution: str) -> bool:
@@ -108,6 +119,22 @@ class Workspace:
                     "`-` and `_` count as one; rename one of them"
                 )
         return packages
+
+
+def declared_version(read: Callable[[str], str]) -> str | None:
+    """Return the version that a package's files say, `None` if they do not.
+
+    `read` gives the text of a file, named from the package's directory; empty if it is not there.
+    """
+    try:
+        document = tomllib.loads(read("pyproject.toml"))
+        version = document["project"].get("version")
+        if version is None:
+            match = _VERSION.search(read(document["tool"]["hatch"]["version"]["path"]))
+            version = match[1] if match else None
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
+        return None
+    return version if isinstance(version, str) else None
 
 
 def _package(project: Path, prefix: str, import_prefix: str) -> Package:
