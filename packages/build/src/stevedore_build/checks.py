@@ -36,6 +36,7 @@ __all__ = [
     "composition_passed",
     "refuse_other_than_locked",
     "run_pytest",
+    "test_inputs",
     "test_variables",
 ]
 
@@ -128,6 +129,16 @@ def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict
     }
 
 
+def test_inputs(tests: Sequence[Path], workspace: Workspace) -> dict[str, str]:
+    """Return the digests of tests and of all that runs them, whatever is tested."""
+    return {
+        "tests": content_of(*tests),
+        "tools": content_of(workspace.root / "requirements" / "test.txt"),
+        "settings": content_of(workspace.root / "pyproject.toml"),
+        "build": content_of(Path(__file__).parent),
+    }
+
+
 def refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
     """Raise `LayerRefused` unless a layout holds exactly the distributions of a lock."""
     if found := differences(layout, lock):
@@ -209,10 +220,7 @@ def _key(workspace: Workspace, lock: Lock, python: str, tests: Path) -> str:
     return key_of(
         {
             "lock": lock.digest,
-            "tests": content_of(tests),
-            "tools": content_of(workspace.root / "requirements" / "test.txt"),
-            "settings": content_of(workspace.root / "pyproject.toml"),
-            "build": content_of(Path(__file__).parent),
+            **test_inputs([tests], workspace),
             "python": [python, find_interpreter(lock.python, store=workspace.store).version],
             "platform": host_platform().name,
         }

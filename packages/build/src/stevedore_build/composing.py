@@ -14,7 +14,7 @@ from typing import Final
 from rich.filesize import decimal
 
 from stevedore_build.bases import base_name, find_base, make_base
-from stevedore_build.checks import run_pytest, test_variables
+from stevedore_build.checks import run_pytest, test_inputs, test_variables
 from stevedore_build.console import notice, step
 from stevedore_build.engines import Engine
 from stevedore_build.errors import CheckFailed, EngineFailed
@@ -23,10 +23,11 @@ from stevedore_build.images import (
     Image,
     build_image,
     containerfile_of,
+    probe_command,
     write_context,
 )
 from stevedore_build.layers import layers_of
-from stevedore_build.passed import already_passed, content_of, key_of, record_passed
+from stevedore_build.passed import already_passed, key_of, record_passed
 from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.serving import fresh
 from stevedore_build.workspace import Workspace
@@ -173,10 +174,7 @@ def _key(image: Image, tests: Sequence[Path], workspace: Workspace) -> str:
     return key_of(
         {
             "image": image.identity,
-            "tests": content_of(*tests),
-            "tools": content_of(workspace.root / "requirements" / "test.txt"),
-            "settings": content_of(workspace.root / "pyproject.toml"),
-            "build": content_of(Path(__file__).parent),
+            **test_inputs(tests, workspace),
         }
     )
 
@@ -209,7 +207,7 @@ def _await_ready(engine: Engine, container: str, python: str) -> None:
     give_up = time.monotonic() + _START_LIMIT_S
     while time.monotonic() < give_up:
         try:
-            engine.run("exec", container, f"python{python}", "-m", "stevedore_api.probe")
+            engine.run("exec", container, *probe_command(python))
         except EngineFailed:
             if engine.run("inspect", "--format", "{{.State.Running}}", container) != "true":
                 break

@@ -26,6 +26,7 @@ __all__ = [
     "build_image",
     "containerfile_of",
     "image_name",
+    "probe_command",
     "write_context",
 ]
 
@@ -34,6 +35,9 @@ IMAGE_PORT: Final = 8000
 
 IMAGE_USER: Final = "65532:65532"
 """Numeric, so that whoever runs the image can see that it is not root. Any other works too."""
+
+_RUN: Final = ("-S", "-m")
+"""How Python runs a module of ours: nothing that the base has installed beside it is seen."""
 
 CONTENT_LABEL: Final = "ml-py-stevedore.content"
 """The label with the digest of all that an image was built from."""
@@ -52,6 +56,11 @@ class Image:
     python: str
     built: bool
     layer_bytes: tuple[tuple[str, int], ...]
+
+
+def probe_command(python: str) -> tuple[str, ...]:
+    """Return what tells, inside a container, whether its server is ready."""
+    return (f"python{python}", *_RUN, "stevedore_api.probe")
 
 
 def image_name(lock: Lock, engine: Engine) -> str:
@@ -94,9 +103,8 @@ def containerfile_of(
         ),
         user=IMAGE_USER,
         port=IMAGE_PORT,
-        # -S: nothing that the base has installed beside Python is seen.
-        probe=(python, "-S", "-m", "stevedore_api.probe"),
-        command=(python, "-S", "-m", "stevedore_api"),
+        probe=probe_command(lock.python),
+        command=(python, *_RUN, "stevedore_api"),
     )
     content = hashlib.sha256(unlabelled.text().encode()).hexdigest()
     return replace(unlabelled, labels=(*unlabelled.labels, (CONTENT_LABEL, f"sha256:{content}")))
