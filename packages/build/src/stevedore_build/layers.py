@@ -21,7 +21,7 @@ from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
 from stevedore_build.shared_libraries import needed_libraries, refuse_missing
 from stevedore_build.store import Store
-from stevedore_build.wheels import stored_wheel
+from stevedore_build.wheels import refuse_other_content, stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
 from stevedore_core.lock import Environment, Lock, LockedModel, Pin
@@ -153,6 +153,10 @@ class _Maker:
 
 
 def _unpack(wheel: Path, place: Path) -> None:
-    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere."""
+    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere.
+
+    Its directory is named by the sha256 that is locked, and that is what it must have.
+    """
+    refuse_other_content(wheel)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)

@@ -26,7 +26,15 @@ from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, 
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
 
-__all__ = ["OwnWheel", "OwnWheels", "build_exported", "build_wheels", "stored_wheel", "take_wheel"]
+__all__ = [
+    "OwnWheel",
+    "OwnWheels",
+    "build_exported",
+    "build_wheels",
+    "refuse_other_content",
+    "stored_wheel",
+    "take_wheel",
+]
 
 _FORMAT = "wheel 1"
 """Changes when the same files would give another wheel."""
@@ -125,6 +133,18 @@ def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
         "this workspace builds another wheel; run `make lock`, or check out the commit that was "
         "locked"
     )
+
+
+def refuse_other_content(wheel: Path) -> None:
+    """Raise `WorkspaceInvalid` unless a stored wheel has the sha256 that its directory names."""
+    expected = wheel.parent.name
+    with wheel.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise WorkspaceInvalid(
+            f"{wheel}: expected sha256 `{expected}`, found `{found}`: the file was changed after "
+            "it was stored; remove it, and it is made anew"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
