@@ -1,6 +1,5 @@
 """What an installer leaves behind, and what of it must not be served."""
 
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -8,13 +7,6 @@ import tiny
 
 from stevedore_build.errors import LayerRefused
 from stevedore_build.installed import distributions, refuse_clashes, set_modes, tidy
-
-
-def install(place: Path, *wheels: Path) -> None:
-    """Unpack wheels into one directory, as an installer would."""
-    for wheel in wheels:
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(place)
 
 
 def refusal(place: Path) -> str:
@@ -26,7 +18,7 @@ def refusal(place: Path) -> str:
 
 def test_distributions(tmp_path: Path) -> None:
     """Names are normalised, versions as they are."""
-    install(tmp_path / "x", tiny.write_wheel(tmp_path, "Alpha_Beta", "1.0.post1"))
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "Alpha_Beta", "1.0.post1"))
     (found,) = distributions(tmp_path / "x")
     assert (found.name, found.version) == ("alpha-beta", "1.0.post1")
     assert "Alpha_Beta/__init__.py" in found.files
@@ -36,7 +28,7 @@ def test_tidy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What differs from run to run is gone, and the record no longer names it."""
     files = {"alpha/__init__.py": "", "a.pth": "import os\n", "Alpha.py": ""}
     place = tmp_path / "x"
-    install(place, tiny.write_wheel(tmp_path, "alpha", files=files))
+    tiny.install(place, tiny.write_wheel(tmp_path, "alpha", files=files))
     info = place / "alpha-1.0.dist-info"
     (place / ".lock").touch()
     tiny.write(place / "bin" / "tool", "#!/usr/bin/python3\n")
@@ -86,7 +78,7 @@ def test_peaceful(tmp_path: Path) -> None:
     scripts = "[console_scripts]\ntool = a:main\n"
     one = {"space/alpha/__init__.py": "", "LICENSE": "MIT"}
     two = {"space/beta/__init__.py": "", "LICENSE": "MIT"}
-    install(
+    tiny.install(
         tmp_path / "x",
         tiny.write_wheel(tmp_path, "alpha", files=one, entry_points=scripts),
         tiny.write_wheel(tmp_path, "beta", files=two, entry_points=scripts),
@@ -99,7 +91,7 @@ def test_clashes(tmp_path: Path) -> None:
     points = "[plug]\nName = a:b\n"
     one = {"module.py": "a = 1\n", "shared/__init__.py": "", "shared/one.py": ""}
     two = {"module.py": "a = 2\n", "shared/two.py": ""}
-    install(
+    tiny.install(
         tmp_path / "x",
         tiny.write_wheel(tmp_path, "alpha", files=one, entry_points=points),
         tiny.write_wheel(tmp_path, "beta", files=two, entry_points=points),
@@ -116,7 +108,9 @@ def test_names_of_ours(tmp_path: Path) -> None:
     """A third-party distribution neither shadows our packages nor pretends to be a model."""
     points = "[ml_py_stevedore.models]\niris = alpha:load\n"
     files = {"stevedore_core/__init__.py": "", "stevedore_model_x.py": ""}
-    install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files, entry_points=points))
+    tiny.install(
+        tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files, entry_points=points)
+    )
     assert refusal(tmp_path / "x") == (
         "layer `environments/default` cannot be served: "
         "`alpha` offers a model `iris`; only model packages may; "
