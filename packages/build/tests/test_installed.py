@@ -1,10 +1,13 @@
 """What an installer leaves behind, and what of it must not be served."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 
+from stevedore_build import installed
 from stevedore_build.errors import LayerRefused
 from stevedore_build.installed import distributions, refuse_clashes, set_modes, tidy
 
@@ -86,6 +89,8 @@ def test_peaceful(tmp_path: Path) -> None:
     refuse_clashes("environments/default", tmp_path / "x")
 
 
+@pytest.mark.fault("H1")
+@pytest.mark.fault("H2")
 def test_clashes(tmp_path: Path) -> None:
     """Every way in which two distributions get into each other's way is told."""
     points = "[plug]\nName = a:b\n"
@@ -104,6 +109,7 @@ def test_clashes(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.fault("H1")
 def test_names_of_ours(tmp_path: Path) -> None:
     """A third-party distribution neither shadows our packages nor pretends to be a model."""
     points = "[ml_py_stevedore.models]\niris = alpha:load\n"
@@ -116,4 +122,102 @@ def test_names_of_ours(tmp_path: Path) -> None:
         "`alpha` offers a model `iris`; only model packages may; "
         "`alpha` brings `stevedore_core`, a name that is ours; "
         "`alpha` brings `stevedore_model_x.py`, a name that is ours"
+    )
+
+
+FILES = {
+    "a module": ({"same.py": "a = 1"}, {"same.py": "a = 2"}),
+    "a package": ({"same/__init__.py": "", "same/a.py": ""}, {"same/b.py": ""}),
+    "a package in both": ({"same/__init__.py": ""}, {"same/__init__.py": ""}),
+    "a file of a namespace": ({"space/x/a.txt": "1"}, {"space/x/a.txt": "2"}),
+    "a license": ({"LICENSE": "MIT"}, {"LICENSE": "BSD"}),
+    "a compiled module": ({"same.so": "1"}, {"same.so": "2"}),
+    "data": ({"share/x.json": "1"}, {"share/x.json": "2"}),
+}
+"""Files that two distributions bring, and that cannot both be there."""
+
+POINTS = {
+    "one name": ("[plug]\nsame = a:b\n", "[plug]\nsame = c:d\n"),
+    "one name, spaced": ("[plug]\nsame = a:b\n", "[plug]\nsame=a:b\n"),
+    "a model in both": tuple(f"[ml_py_stevedore.models]\n{n} = a:b\n" for n in ("iris", "iris")),
+    "a model in two cases": tuple(
+        f"[ml_py_stevedore.models]\n{n} = a:b\n" for n in ("iris", "Iris")
+    ),
+}
+"""Entry points of two distributions of which one would be hidden."""
+
+
+def file_clashes(place: Path) -> list[str]:
+    """Return which of the pairs of files are refused with both names."""
+    return [
+        case
+        for number, (case, (one, two)) in enumerate(FILES.items())
+        if names_both(place / str(number), {"files": one}, {"files": two})
+    ]
+
+
+def entry_point_clashes(place: Path) -> list[str]:
+    """Return which of the pairs of entry points are refused with both names."""
+    return [
+        case
+        for number, (case, (one, two)) in enumerate(POINTS.items())
+        if names_both(place / f"p{number}", {"entry_points": one}, {"entry_points": two})
+    ]
+
+
+def names_both(place: Path, one: dict[str, Any], two: dict[str, Any]) -> bool:
+    """Tell whether two distributions in one directory are refused, both by their names."""
+    for name, parts in (("alpha", one), ("beta", two)):
+        tiny.install(place / "x", tiny.write_wheel(place, name, **parts))
+    try:
+        refuse_clashes("environments/default", place / "x")
+    except LayerRefused as error:
+        return "`alpha`" in str(error) and "`beta`" in str(error)
+    return False
+
+
+@pytest.mark.fault("H2")
+def test_every_file_clash(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """Two distributions never share a module, a package or a file with two contents."""
+    found = file_clashes(tmp_path)
+    figure(f"{len(found)} of {len(FILES)} pairs refused, both distributions named")
+    assert found == list(FILES)
+
+
+@pytest.mark.control("H2")
+def test_file_clashes_of_an_installer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the check all pairs install in silence, as with any installer."""
+    monkeypatch.setattr(installed, "_clashing_files", lambda _: ())
+    monkeypatch.setattr(installed, "_clashing_packages", lambda *_: ())
+    assert file_clashes(tmp_path) == []
+
+
+@pytest.mark.fault("H1")
+def test_every_entry_point_clash(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """Two distributions never offer the same entry point, and none offers a model."""
+    found = entry_point_clashes(tmp_path)
+    figure(f"{len(found)} of {len(POINTS)} pairs refused, both distributions named")
+    assert found == list(POINTS)
+
+
+@pytest.mark.control("H1")
+def test_entry_point_clashes_of_an_installer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the check all pairs install in silence, as with any installer."""
+    monkeypatch.setattr(installed, "_clashing_entry_points", lambda _: ())
+    assert entry_point_clashes(tmp_path) == []
+
+
+@pytest.mark.fault("H2")
+def test_files_that_no_wheel_recorded(tmp_path: Path) -> None:
+    """What is not recorded may be anything, so two of a name are two contents."""
+    place = tmp_path / "x"
+    for name in ("alpha", "beta"):
+        tiny.install(place, tiny.write_wheel(tmp_path, name))
+        with (place / f"{name}-1.0.dist-info" / "RECORD").open("a") as record:
+            record.write("same.py,,4\n")
+    assert refusal(place) == (
+        "layer `environments/default` cannot be served: "
+        "`alpha` and `beta` bring different files `same.py`"
     )

@@ -7,6 +7,7 @@ from the others is one of its fields.
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 import uuid
@@ -26,6 +27,9 @@ __all__ = [
 ]
 
 _PROBE_LIMIT_S = 10.0
+
+_NO_IDS = re.compile(rb"no sub[ug]id ranges found")
+"""What podman warns of where a user may not have files of other users in a container."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,12 +54,27 @@ class Engine:
     def failure(self) -> str | None:
         """Return why this engine cannot be used here, or None if it can."""
         try:
-            done = self._start(*self.answers, timeout_s=_PROBE_LIMIT_S)
+            return self._complaint()
         except FileNotFoundError:
             return "not installed"
         except subprocess.TimeoutExpired:
             return f"installed, but did not answer within {_PROBE_LIMIT_S:.0f} s"
-        return None if done.returncode == 0 else f"installed, but broken: {_last_line(done)}"
+
+    def _complaint(self) -> str | None:
+        """Say what keeps this engine from building: a failure, a missing right, missing flags."""
+        done = self._start(*self.answers, timeout_s=_PROBE_LIMIT_S)
+        if done.returncode != 0:
+            return f"installed, but broken: {_last_line(done)}"
+        if _NO_IDS.search(done.stderr):  # it answers all the same, and fails on the first layer
+            return (
+                "installed, but it may not use more than one user id; run `sudo usermod "
+                "--add-subuids 100000-165535 --add-subgids 100000-165535 $USER` and `podman system "
+                "migrate`"
+            )
+        known = self._start("build", "--help", timeout_s=_PROBE_LIMIT_S).stdout
+        flags = ("--iidfile", *(flag for flag in self.build_flags if flag.startswith("--")))
+        absent = [f"`{flag}`" for flag in flags if flag.encode() not in known]
+        return f"installed, but too old: its `build` lacks {', '.join(absent)}" if absent else None
 
     def run(self, *arguments: str, timeout_s: float | None = None) -> str:
         """Return what the engine prints for `arguments`. Raises `EngineFailed`."""

@@ -81,7 +81,8 @@ def _clashing_files(found: tuple[Distribution, ...]) -> Iterator[str]:
     for distribution in found:
         for path, sha256 in distribution.files.items():
             owner = owners.setdefault(path, distribution)
-            if owner.files[path] != sha256:
+            # An empty hash means that the wheel did not record the file: it may be any.
+            if owner is not distribution and (owner.files[path] != sha256 or not sha256):
                 yield f"`{owner.name}` and `{distribution.name}` bring different files `{path}`"
 
 
