@@ -11,12 +11,11 @@ import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 COUNT = 100
-PROBES = 300
 LIMIT_S = 0.05
 SLACK = 3  # a machine that does other things at the same time
 
 
-def slowest_s(ask: Callable[[], object], *, probes: int = PROBES) -> float:
+def slowest_s(ask: Callable[[], object], *, probes: int) -> float:
     """Return the 99th percentile of how long something takes, in seconds."""
     took = []
     for _ in range(probes):
@@ -53,7 +52,10 @@ def is_bounded(slowest: float) -> bool:
 
 @pytest.mark.fault("H6")
 def test_a_hundred_models(
-    make_layout: MakeLayout, serve: Serve, figure: Callable[[str], None]
+    make_layout: MakeLayout,
+    serve: Serve,
+    figure: Callable[[str], None],
+    scale: Callable[[int, int], int],
 ) -> None:
     """All are listed and ready, the probe answers within 50 ms, thrice that on a busy machine."""
     names = [f"m{number}" for number in range(COUNT)]
@@ -62,8 +64,9 @@ def test_a_hundred_models(
     server = serve(layout)
     server.wait_until("/readyz")
     started = time.monotonic() - begun
+    probes = scale(300, 3_000)
     paths = ("/readyz", "/readyz?verbose", "/list")
-    slowest = {path: slowest_s(partial(server.get, path)) for path in paths}
+    slowest = {path: slowest_s(partial(server.get, path), probes=probes) for path in paths}
     memory = memory_mib(server)
     figure(
         f"{COUNT} models in one worker, ready {started:.1f} s after the start; /readyz p99 "
