@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from stevedore_build import cli_supply
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.composing import (
@@ -99,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--python", type=Path, required=True, help="where the tests run")
         command.set_defaults(command=_check_with, check=check)
     _add_image_commands(commands)
+    cli_supply.add_commands(commands)
     return parser
 
 
