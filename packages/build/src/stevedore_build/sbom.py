@@ -16,7 +16,6 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.component_evidence import ComponentEvidence, Occurrence
 from cyclonedx.model.license import License
 from cyclonedx.output.json import JsonV1Dot6
-from packageurl import PackageURL
 
 from stevedore_build.licences import licence_of
 from stevedore_build.platforms import Platform
@@ -24,7 +23,7 @@ from stevedore_build.shipped import Shipped, requirements_among
 from stevedore_core.layout import IMAGE_ROOT
 from stevedore_core.lock import Lock
 
-__all__ = ["package_url", "sbom_of"]
+__all__ = ["sbom_of"]
 
 _PLATFORM: Final = "ml-py-stevedore:platform"
 _LOCK: Final = "ml-py-stevedore:lock"
@@ -60,25 +59,12 @@ def sbom_of(lock: Lock, shipped: Sequence[Shipped], *, platform: Platform, pytho
     return json.dumps(document, indent=1, sort_keys=True) + "\n"
 
 
-def package_url(shipped: Shipped) -> PackageURL:
-    """Return the purl of a distribution. One of ours is no package of the public index."""
-    if not shipped.is_own:
-        return PackageURL(type="pypi", name=shipped.name, version=shipped.version)
-    checksum = ",".join(f"sha256:{sha256}" for sha256 in shipped.sha256s)
-    return PackageURL(
-        type="generic",
-        name=shipped.name,
-        version=shipped.version,
-        qualifiers={"checksum": checksum},
-    )
-
-
 def _component(shipped: Shipped) -> Component:
     return Component(
         name=shipped.name,
         version=shipped.version,
         bom_ref=shipped.path.removesuffix(".dist-info"),
-        purl=package_url(shipped),
+        purl=shipped.package_url,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=one) for one in shipped.sha256s],
         licenses=_licences(shipped),
         properties=[Property(name=_PLACE, value=shipped.place)],

@@ -11,6 +11,7 @@ from email.message import Message
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
+from packageurl import PackageURL
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_version as _plain
 
@@ -55,6 +56,17 @@ class Shipped:
     def is_own(self) -> bool:
         """Say whether it is a package of ours: no public index knows it."""
         return not self.place.startswith("environments/")
+
+    @property
+    def package_url(self) -> PackageURL:
+        """Its purl. A package of ours is none of the public index."""
+        if not self.is_own:
+            return PackageURL(type="pypi", name=self.name, version=self.version)
+        checksum = ",".join(f"sha256:{sha256}" for sha256 in self.sha256s)
+        qualifiers = {"checksum": checksum}
+        return PackageURL(
+            type="generic", name=self.name, version=self.version, qualifiers=qualifiers
+        )
 
 
 def shipped_in(layers: Iterable[tuple[str, Path]], lock: Lock) -> tuple[Shipped, ...]:
