@@ -8,6 +8,7 @@ PYTHON ?= python3
 UPGRADE ?=
 SINCE ?= HEAD
 ENGINE ?=
+IMAGE ?=
 export ENGINE
 
 SHELL := /bin/sh
@@ -59,6 +60,10 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: verify
+verify: tools ## Prove that the image of NAME, or IMAGE, is what its lock gives
+	@$(STEVEDORE) verify "$(or $(IMAGE),$(NAME))"
 
 .PHONY: base
 base: tools ## Make the base image of composition NAME anew

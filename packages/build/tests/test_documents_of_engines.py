@@ -74,7 +74,7 @@ def test_documents_of_an_image(
     assert canaries.spilt(planted, content) == []
     # What is in it is found: layers are saved as they are.
     assert canaries.spilt(["canary-in-the-base"], content) == ["canary-in-the-base in image"]
-    assert main(["verify", reference, "--engine", engine.name]) == 0
+    assert main(["verify", "documented", "--engine", engine.name]) == 0
 
 
 @pytest.mark.usefixtures("lock")

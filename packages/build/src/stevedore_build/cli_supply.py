@@ -9,9 +9,11 @@ from stevedore_build.console import notice
 from stevedore_build.documents import licences, provenance, sbom
 from stevedore_build.engines import Engine, find_engine
 from stevedore_build.errors import EngineAbsent, SigningFailed
+from stevedore_build.images import image_name
 from stevedore_build.signing import KEY_VARIABLE, check_signature, find_signer
 from stevedore_build.verifying import verify_image
 from stevedore_build.workspace import Workspace
+from stevedore_core.lock import Lock
 
 __all__ = ["add_commands"]
 
@@ -21,7 +23,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = commands.add_parser(
         "verify", help="fail if an image is not what its lock gives; nothing of it is run"
     )
-    command.add_argument("image", help="its name or id, or a file that `save` wrote")
+    command.add_argument("image", help="its name or id, a file that `save` wrote, or a composition")
     command.add_argument(
         "--any-lock", action="store_true", help="let its lock be another than the workspace's"
     )
@@ -58,12 +60,11 @@ def _add_engine(command: argparse.ArgumentParser) -> None:
 
 
 def _verify(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    found = verify_image(
-        parsed.image,
-        workspace=workspace,
-        engine=_engine(parsed),
-        any_lock=parsed.any_lock,
-    )
+    engine = _engine(parsed)
+    image = parsed.image
+    if image in workspace.compositions():
+        image = image_name(Lock.read(workspace.composition(image)), engine)
+    found = verify_image(image, workspace=workspace, engine=engine, any_lock=parsed.any_lock)
     for difference in found.differences:
         notice(difference)
     if found.differences:
