@@ -12,11 +12,11 @@ from saving import Draft
 
 from stevedore_build.engines import PODMAN
 from stevedore_build.errors import ImageUnreadable, WorkspaceInvalid
+from stevedore_build.image_archives import SavedImage
 from stevedore_build.layers import Layer, layers_of
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64
-from stevedore_build.saved_images import SavedImage
 from stevedore_build.verifying import BaseImage, compare, verify_image, verify_saved
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock

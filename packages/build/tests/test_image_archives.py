@@ -9,7 +9,7 @@ import saving
 from saving import Draft
 
 from stevedore_build.errors import ImageUnreadable
-from stevedore_build.saved_images import Entry, SavedImage
+from stevedore_build.image_archives import Entry, SavedImage
 
 
 def saved(tmp_path: Path, layer: bytes) -> SavedImage:
