@@ -14,6 +14,7 @@ __all__ = [
     "add_package",
     "commit",
     "make_repository",
+    "name_author",
     "track",
     "write",
     "write_wheel",
@@ -64,6 +65,12 @@ def commit(root: Path, message: str = "Change") -> str:
         ["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True
     )
     return done.stdout.strip()
+
+
+def name_author(root: Path) -> None:
+    """Set who commits and tags in a repository, whoever runs the tests."""
+    for key, value in (("name", "tests"), ("email", "tests@tests.invalid")):
+        subprocess.run(["git", "config", f"user.{key}", value], cwd=root, check=True)
 
 
 def make_repository(root: Path) -> Workspace:
