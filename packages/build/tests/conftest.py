@@ -35,9 +35,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of third-party wheels: all that uv sees. Nothing asks the network."""
     directory = tmp_path / "index"
     directory.mkdir()
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(directory))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    tiny.offline(monkeypatch, index=directory, cache=tmp_path / "uv-cache")
     return directory
 
 
