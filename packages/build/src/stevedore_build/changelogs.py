@@ -116,6 +116,16 @@ class Changelog:
         text = text if text.endswith("\n") else f"{text}\n"
         return Changelog.from_text(text, file=f"the changelog of {version}")
 
+    def without(self, version: str) -> "Changelog":
+        """Return the changelog in which a version, or `Unreleased`, has no entry."""
+        lines = self.text.splitlines(keepends=True)
+        starts = [(number - 1, title) for number, title, _ in _sections(self.text)]
+        ends = [number for number, _ in starts[1:]] + [len(lines)]
+        for (start, title), end in zip(reversed(starts), reversed(ends), strict=True):
+            if title.partition(" - ")[0] == version:
+                del lines[start:end]
+        return Changelog.from_text("".join(lines), file=f"the changelog without {version}")
+
 
 def _heading(version: str, on: date) -> str:
     return f"## {version} - {on.isoformat()}\n"

@@ -1,6 +1,7 @@
-"""Model packages as git remembers them: an older version comes from the last commit that had it.
+"""What git remembers: an older version of a model, from the last commit that had it, and checkouts.
 
-`pins` builds its wheel from there, `checks` takes its tests. No tag is needed.
+`pins` builds the wheel of such a version from there, `checks` takes its tests; no tag is needed.
+`comparing` looks at whole releases.
 """
 
 import io
@@ -8,6 +9,8 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -16,7 +19,7 @@ from stevedore_build.processes import git
 from stevedore_build.wheels import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace, declared_version
 
-__all__ = ["is_shallow", "tests_from_history", "wheel_from_history"]
+__all__ = ["checkout_at", "is_shallow", "tests_from_history", "wheel_from_history"]
 
 
 def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> OwnWheel | None:
@@ -45,6 +48,23 @@ def tests_from_history(model: str, version: str, *, workspace: Workspace) -> Pat
             exported = _export(commit, model, workspace, Path(scratch))
             shutil.copytree(exported.model(model).directory / "tests", draft)
     return tests
+
+
+@contextmanager
+def checkout_at(commit: str, *, workspace: Workspace) -> Iterator[Workspace]:
+    """Give a checkout of a commit, with the history up to there and no tags, for a while.
+
+    What is generated in it, and the wheels that were released, are this workspace's.
+    """
+    workspace.store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch) / "checkout"
+        clone = ("clone", "--quiet", "--shared", "--no-tags", "--no-checkout")
+        git(*clone, str(workspace.root), str(root), cwd=workspace.root)
+        git("checkout", "--quiet", "--detach", commit, cwd=root)
+        for name in (workspace.store.root.name, "dist"):
+            (root / name).symlink_to(workspace.root / name, target_is_directory=True)
+        yield Workspace(root=root)
 
 
 def is_shallow(workspace: Workspace) -> bool:

@@ -12,7 +12,7 @@ from typing import NoReturn
 from stevedore_build.console import notice
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import differences, lock_manifest, refuse_stale
+from stevedore_build.locking import differences, lock_manifest, refuse_released, refuse_stale
 from stevedore_build.pins import INDEX_VARIABLE, wheels_of
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
@@ -60,11 +60,16 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
 
 
 def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
-    """Return a composition as it is locked. Raises `LockStale` if the workspace moved on."""
+    """Return a composition as it is locked.
+
+    Raises `LockStale` if the workspace moved on, and `ReleaseRefused` if the version was released
+    with another lock.
+    """
     directory = workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
     lock = Lock.read(directory)
     refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
+    refuse_released(lock, root=workspace.root)
     return manifest, lock
 
 
