@@ -8,6 +8,8 @@ PYTHON ?= python3
 UPGRADE ?=
 SINCE ?= HEAD
 ENGINE ?=
+PART ?=
+REGISTRY ?=
 export ENGINE
 
 SHELL := /bin/sh
@@ -59,6 +61,18 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: release
+release: tools ## Test, build and tag composition NAME; PART=minor raises it first, REGISTRY= pushes
+	@$(NOX) -s release -- "$(NAME)" $(if $(PART),--part "$(PART)") $(if $(REGISTRY),--registry "$(REGISTRY)")
+
+.PHONY: diff
+diff: tools ## Print what moved from release FROM of composition NAME to release TO, or to here; JSON=1
+	@$(STEVEDORE) diff "$(NAME)" "$(FROM)" $(if $(TO),"$(TO)") $(if $(JSON),--json)
+
+.PHONY: push
+push: tools ## Push the image of released composition NAME to REGISTRY, print its digest
+	@$(STEVEDORE) push "$(NAME)" --registry "$(REGISTRY)"
 
 .PHONY: base
 base: tools ## Make the base image of composition NAME anew

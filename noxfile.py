@@ -116,6 +116,17 @@ def test_affected(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def release(session: nox.Session) -> None:
+    """Release a composition with what tests need: `nox -s release -- bundle --part minor`."""
+    install(session, "test")
+    need_tools(session)
+    python = str(Path(session.bin) / "python")
+    command = [str(TOOLS / "ml-stevedore"), "release", *session.posargs, "--python", python]
+    # Interrupted, it puts files back first.
+    session.run(*command, external=True, interrupt_timeout=None, terminate_timeout=None)
+
+
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")

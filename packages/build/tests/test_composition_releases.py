@@ -1,5 +1,6 @@
 """Releases of compositions in a tiny repository: what they write, and what they refuse."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,7 +15,12 @@ import pytest
 import tiny
 
 from stevedore_build.cli import main
-from stevedore_build.composition_releases import CompositionRelease, release_composition
+from stevedore_build.composition_releases import (
+    CompositionRelease,
+    push_release,
+    release_composition,
+)
+from stevedore_build.engines import PODMAN
 from stevedore_build.errors import CheckFailed, LockStale, ReleaseRefused, ToolFailed
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
@@ -233,6 +239,92 @@ def test_released_version_stays(repository: Workspace, capsys: pytest.CaptureFix
     change(repository, PIN, 'version = "1.0.0"', 'version = "1.0.1"')
     assert main(["lock", "pair"]) == 0
     assert main(["check", "pair"]) == 0
+
+
+@pytest.mark.control("G9")
+def test_overwritten_release_is_seen(repository: Workspace) -> None:
+    """Where no tag protects a version it is locked anew, and looking at the files shows it."""
+    git("tag", "--delete", "compositions/pair-v1.0.0", cwd=repository.root)
+    tiny.write(repository.root / CORE, "# changed\n")
+    tiny.commit(repository.root)
+    before = everything(repository)
+    assert main(["lock", "pair"]) == 0
+    assert everything(repository) != before
+
+
+def test_compared(repository: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two releases, a release and the workspace, and JSON of the same, without anything kept."""
+    move_adder(repository)
+    release_model(repository)
+    release(repository, "minor")
+    tiny.write(repository.root / CORE, "# changed\n")
+    tiny.commit(repository.root)
+    shutil.rmtree(repository.store.wheels)
+    shutil.rmtree(repository.store.answers)
+    capsys.readouterr()
+    assert main(["diff", "pair", "1.0.0", "1.1.0"]) == 0
+    moved = (
+        "### Models\n\n#### `adder` 1.0.0 → 1.1.0\n\n"
+        "| score | 1.0.0 | 1.1.0 | |\n|---|---|---|---|\n"
+        "| step (lower is better) | 1 | 2 | worse |\n\n"
+        "> **1.1.0**\n>\n> Two by two.\n"
+    )
+    assert capsys.readouterr().out == moved
+    assert main(["diff", "pair", "1.1.0", "1.0.0"]) == 0
+    assert capsys.readouterr().out == (
+        "### Models\n\n#### `adder` 1.1.0 → 1.0.0\n\n"
+        "| score | 1.1.0 | 1.0.0 | |\n|---|---|---|---|\n"
+        "| step (lower is better) | 2 | 1 | better |\n\n"
+        "Taken back:\n\n> **1.1.0**\n>\n> Two by two.\n"
+    )
+    assert main(["diff", "pair", "1.0.0"]) == 1
+    assert "run `make lock NAME=pair`" in capsys.readouterr().err
+    change(repository, PIN, 'version = "1.1.0"', 'version = "1.2.0"')
+    lock(repository)
+    assert main(["diff", "pair", "1.0.0", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["from"], told["to"]) == ("1.0.0", "1.2.0")
+    assert [move["name"] for move in told["models"]] == ["adder"]
+    assert [move["name"] for move in told["platform"]] == ["ml-py-stevedore-core"]
+
+
+def test_compared_with_none(repository: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """A version that is not released, and what is."""
+    assert main(["diff", "pair", "1.0.0", "2.0.0"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: composition `pair` 2.0.0 is not released: there is no tag "
+        "`compositions/pair-v2.0.0`; released versions: `1.0.0`"
+    )
+    git("tag", "--delete", "compositions/pair-v1.0.0", cwd=repository.root)
+    assert main(["diff", "pair", "1.0.0"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: composition `pair` 1.0.0 is not released: there is no tag "
+        "`compositions/pair-v1.0.0`; released versions: none"
+    )
+
+
+def test_release_needs_an_engine(repository: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """A release has an image, so it begins with an engine; a registry is looked at first too."""
+    before = everything(repository)
+    arguments = ["release", "pair", "--python", sys.executable, "--part", "patch"]
+    assert main([*arguments, "--engine", "none"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: `ENGINE=none` has no base and runs nothing: name an engine"
+    )
+    assert main([*arguments, "--registry", "https://registry.example"]) == 1
+    assert "`REGISTRY`: expected a host" in capsys.readouterr().err.splitlines()[-1]
+    assert everything(repository) == before
+
+
+def test_only_releases_are_pushed(repository: Workspace) -> None:
+    """A version that may still change is pushed nowhere."""
+    git("tag", "--delete", "compositions/pair-v1.0.0", cwd=repository.root)
+    with pytest.raises(ReleaseRefused) as refused:
+        push_release("pair", workspace=repository, engine=PODMAN, registry="127.0.0.1:1")
+    assert str(refused.value) == (
+        "`pair` 1.0.0 is not released, and a registry gets nothing else; run "
+        "`make release NAME=pair`"
+    )
 
 
 def test_version_was_used(repository: Workspace) -> None:
