@@ -1,6 +1,7 @@
 """Model packages as git remembers them: an older version comes from the last commit that had it.
 
-`pins` builds its wheel from there, `checks` takes its tests. No tag is needed.
+`pins` builds its wheel from there, `checks` takes its tests. Of a released version
+the commit that its tag names counts; no other needs a tag.
 """
 
 import io
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from stevedore_build.console import notice
 from stevedore_build.processes import git
+from stevedore_build.tags import find_tag
 from stevedore_build.wheels import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace, declared_version
 
@@ -53,7 +55,10 @@ def is_shallow(workspace: Workspace) -> bool:
 
 
 def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
-    """Return the last commit in which a model has a version."""
+    """Return the commit at which a version was released, or else the last that has it."""
+    released = find_tag("models", model, version, root=workspace.root)
+    if released is not None:
+        return released.commit
     place = f"models/{model}"
     if not git("for-each-ref", "--count=1", cwd=workspace.root):
         return None  # nothing is committed yet
