@@ -7,6 +7,7 @@ PORT ?= 8000
 PYTHON ?= python3
 UPGRADE ?=
 SINCE ?= HEAD
+PART ?=
 ENGINE ?=
 export ENGINE
 
@@ -63,6 +64,10 @@ stop: tools ## Stop what `make run` started
 .PHONY: base
 base: tools ## Make the base image of composition NAME anew
 	@$(STEVEDORE) base "$(NAME)"
+
+.PHONY: release-model
+release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag
+	@$(NOX) -s release_model -- "$(NAME)" $(if $(PART),--part "$(PART)")
 
 .PHONY: lock-tools
 lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest

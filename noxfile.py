@@ -116,6 +116,16 @@ def test_affected(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def release_model(session: nox.Session) -> None:
+    """Release a model: `nox -s release_model -- iris --part minor`; called by make."""
+    install(session, "test")
+    need_tools(session)
+    python = str(Path(session.bin) / "python")
+    program = str(TOOLS / "ml-stevedore")
+    session.run(program, "release-model", *session.posargs, "--python", python, external=True)
+
+
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")
