@@ -7,9 +7,9 @@ PORT ?= 8000
 PYTHON ?= python3
 UPGRADE ?=
 SINCE ?= HEAD
-ENGINE ?=
 PART ?=
 REGISTRY ?=
+ENGINE ?=
 export ENGINE
 
 SHELL := /bin/sh
@@ -61,6 +61,10 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: release-model
+release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag
+	@$(NOX) -s release_model -- "$(NAME)" $(if $(PART),--part "$(PART)")
 
 .PHONY: release
 release: tools ## Test, build and tag composition NAME; PART=minor raises it first, REGISTRY= pushes

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stevedore_build.versions import PARTS, Part, bumped, numbers, part_between
+from stevedore_build.versions import PARTS, Part, bumped, next_version, numbers, part_between
 
 
 def test_order() -> None:
@@ -36,3 +36,11 @@ def test_a_step_promises_its_part(part: Part) -> None:
 def test_below_one(old: str, new: str, expected: Part) -> None:
     """Below 1.0.0 a minor step may break what was."""
     assert part_between(old, new) == expected
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("old", ["0.1.0", "1.2.3"])
+def test_next_version(old: str, part: Part) -> None:
+    """The version that is advised promises at least what was asked for."""
+    promised = part_between(old, next_version(old, part))
+    assert PARTS.index(promised) >= PARTS.index(part)

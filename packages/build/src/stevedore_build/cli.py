@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stevedore_build import cli_compositions
+from stevedore_build import cli_compositions, cli_releases
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -24,7 +24,7 @@ from stevedore_build.engines import find_engine
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest, refuse_released
-from stevedore_build.pins import wheels_of
+from stevedore_build.pins import refuse_other_than_released, wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.verdict import verdict
 from stevedore_build.workspace import Workspace
@@ -100,6 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--python", type=Path, required=True, help="where the tests run")
         command.set_defaults(command=_check_with, check=check)
     _add_image_commands(commands)
+    cli_releases.add_commands(commands)
     cli_compositions.add_commands(commands)
     return parser
 
@@ -133,6 +134,7 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     except DocumentInvalid:
         previous = None
     wheels = wheels_of(manifest, workspace=workspace)
+    refuse_other_than_released(wheels, workspace=workspace)
     lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
     refuse_released(lock, root=workspace.root)
     lock.write(directory)

@@ -22,12 +22,12 @@ from stevedore_build.errors import ReleaseRefused
 from stevedore_build.images import image_name
 from stevedore_build.locking import lock_manifest
 from stevedore_build.moves_text import moves_to_markdown
-from stevedore_build.pins import wheels_of
+from stevedore_build.pins import refuse_other_than_released, wheels_of
 from stevedore_build.processes import git
 from stevedore_build.registries import Pushed, push_image
+from stevedore_build.release_commits import all_or_nothing, commit_and_tag, refuse_uncommitted
 from stevedore_build.serving import fresh
-from stevedore_build.tags import find_tag, tag_name, write_tag
-from stevedore_build.undoing import put_back
+from stevedore_build.tags import find_tag, read_tags, tag_name
 from stevedore_build.versions import Part, bumped, numbers
 from stevedore_build.workspace import Workspace, declared_version
 from stevedore_core.lock import Lock, LockedModel
@@ -38,7 +38,7 @@ __all__ = ["RELEASES", "CompositionRelease", "push_release", "release_compositio
 RELEASES: Final = Path("dist", "releases")
 """Where the workspace keeps the documents of released compositions."""
 
-_READ: Final = ("packages/core", "packages/api", "tests/image", "requirements", "pyproject.toml")
+_SHARED: Final = ("packages/core", "packages/api", "tests/image", "requirements", "pyproject.toml")
 """What else than a composition and its models a release is made from."""
 
 
@@ -67,27 +67,42 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
     Tests run in `python`. A version that is released already is left alone if its lock is still the
     same. Raises `ReleaseRefused`, and whatever locking, testing and building raise.
     """
-    directory = workspace.composition(name)
+    root, directory = workspace.root, workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
     version = bumped(manifest.version, part) if part else manifest.version
     tag = tag_name("compositions", name, version)
-    if find_tag("compositions", name, version, root=workspace.root) is not None:
+    if find_tag("compositions", name, version, root=root) is not None:
         if part is not None:
             raise ReleaseRefused(f"`{name}` {version} is released already; raise another part")
         _, lock = fresh(name, workspace=workspace)
         return CompositionRelease(tag=tag, is_new=False, images=_images(lock, engines))
-    _refuse_uncommitted(manifest, workspace)
-    with put_back(*_written(directory), _documents_of(name, version, workspace)):
+    refuse_uncommitted(_read(manifest), root=root)
+    if part is None:
+        manifest, lock = fresh(name, workspace=workspace)
+    else:
+        manifest, lock = _raised(manifest, version, workspace)
+    _refuse_unreleased(lock, workspace)
+    files = _files(directory, lock)
+    with (
+        all_or_nothing(files, "compositions", name, version, root=root),
+        _names_put_back(_images(lock, engines), engines),
+    ):
         if part is not None:
-            _raise_version(directory, version)
-            _lock_anew(name, workspace)
-        _, lock = fresh(name, workspace=workspace)
-        _refuse_unreleased(lock, workspace)
-        with _names_put_back(_images(lock, engines), engines):
-            _check(lock, workspace=workspace, engines=engines, python=python)
-            _tell(lock, workspace, on)
-            _write_documents(lock, workspace)
-            _record(lock, workspace, engines)
+            (directory / "composition.toml").write_text(manifest.text, encoding="utf-8")
+            lock.write(directory)
+        _check(lock, workspace=workspace, engines=engines, python=python)
+        _tell(lock, workspace, on)
+        with workspace.store.replacing(_documents_of(name, version, workspace)) as draft:
+            _write_documents(draft, lock, workspace)
+            trailers = {f"Image-{e.name}": e.find_image(image_name(lock, e)) or "" for e in engines}
+            commit_and_tag(
+                files if _differ(files, root) else (),
+                "compositions",
+                name,
+                version,
+                trailers={"Lock": lock.digest, **trailers},
+                root=root,
+            )
     return CompositionRelease(tag=tag, is_new=True, images=_images(lock, engines))
 
 
@@ -115,34 +130,46 @@ def push_release(name: str, *, workspace: Workspace, engine: Engine, registry: s
     return pushed
 
 
-def _refuse_uncommitted(manifest: Manifest, workspace: Workspace) -> None:
-    """Refuse files that are not as they are committed: the tag would not lead to them."""
+def _read(manifest: Manifest) -> Sequence[str]:
+    """Return what a release is made from; only what is committed there can be had again."""
     models = dict.fromkeys(f"models/{pin.name}" for pin in manifest.models)
-    places = (f"compositions/{manifest.name}", *models, *_READ)
-    flags = ("--porcelain", "-z", "--no-renames", "--untracked-files=all")
-    told = git("status", *flags, "--", *places, cwd=workspace.root)
-    if files := [entry[3:] for entry in told.split("\0") if entry]:
-        raise ReleaseRefused(
-            f"`{manifest.name}` cannot be released: not as they are committed are "
-            f"{', '.join(f'`{file}`' for file in files)}; commit them, or put them back"
-        )
+    return (f"compositions/{manifest.name}", *models, *_SHARED)
+
+
+def _raised(manifest: Manifest, version: str, workspace: Workspace) -> tuple[Manifest, Lock]:
+    """Return a manifest with another version, and its lock. Nothing is written."""
+    directory = workspace.composition(manifest.name)
+    document = tomlkit.parse(manifest.text)
+    document["version"] = version
+    file = str(directory / "composition.toml")
+    raised = Manifest.from_text(tomlkit.dumps(document), file=file)
+    wheels = wheels_of(raised, workspace=workspace)
+    refuse_other_than_released(wheels, workspace=workspace)
+    return raised, lock_manifest(raised, wheels, previous=Lock.read(directory))
+
+
+def _files(directory: Path, lock: Lock) -> Sequence[Path]:
+    """Return all files that a release may write, or remove, in a composition's directory."""
+    names = ("composition.toml", "lock.toml", "CHANGELOG.md")
+    pins = {directory / "lock" / f"{environment.name}.txt" for environment in lock.environments}
+    pins |= set((directory / "lock").glob("*.txt"))
+    return (*(directory / name for name in names), *sorted(pins))
+
+
+def _differ(files: Sequence[Path], root: Path) -> bool:
+    paths = [file.relative_to(root).as_posix() for file in files]
+    return bool(git("status", "--porcelain", "--", *paths, cwd=root))
 
 
 def _refuse_unreleased(lock: Lock, workspace: Workspace) -> None:
-    """Refuse a model that may still change under its version, or did since its release."""
-    problems = []
-    for model in lock.models:
-        tag = find_tag("models", model.name, model.version, root=workspace.root)
-        if tag is not None and tag.trailer("Sha256") != model.sha256:
-            problems.append(
-                f"`{model.name}` {model.version} was released with other content "
-                f"(sha256 `{tag.trailer('Sha256')}`)"
-            )
-        elif tag is None and not _is_superseded(model, workspace):
-            problems.append(
-                f"`{model.name}` {model.version} is not released: run "
-                f"`make release-model NAME={model.name}`"
-            )
+    """Refuse every model that may still change under its version."""
+    tags = {(tag.name, tag.version) for tag in read_tags("models", root=workspace.root)}
+    problems = [
+        f"`{model.name}` {model.version} is not released: run "
+        f"`make release-model NAME={model.name}`"
+        for model in lock.models
+        if (model.name, model.version) not in tags and not _is_superseded(model, workspace)
+    ]
     if problems:
         raise ReleaseRefused(f"`{lock.name}` cannot be released: {'; '.join(problems)}")
 
@@ -157,26 +184,6 @@ def _is_superseded(model: LockedModel, workspace: Workspace) -> bool:
 
     now = declared_version(read)
     return now is None or numbers(now) > numbers(model.version)
-
-
-def _written(directory: Path) -> tuple[Path, ...]:
-    """Return what a release writes into a composition's directory."""
-    names = ("composition.toml", "lock.toml", "lock", "CHANGELOG.md")
-    return tuple(directory / name for name in names)
-
-
-def _raise_version(directory: Path, version: str) -> None:
-    file = directory / "composition.toml"
-    document = tomlkit.parse(file.read_bytes().decode("utf-8"))
-    document["version"] = version
-    file.write_bytes(tomlkit.dumps(document).encode())
-
-
-def _lock_anew(name: str, workspace: Workspace) -> None:
-    directory = workspace.composition(name)
-    manifest = Manifest.parse(directory / "composition.toml")
-    wheels = wheels_of(manifest, workspace=workspace)
-    lock_manifest(manifest, wheels, previous=Lock.read(directory)).write(directory)
 
 
 def _check(lock: Lock, *, workspace: Workspace, engines: Sequence[Engine], python: Path) -> None:
@@ -209,12 +216,10 @@ def _documents_of(name: str, version: str, workspace: Workspace) -> Path:
     return workspace.root / RELEASES / f"{name}-{version}"
 
 
-def _write_documents(lock: Lock, workspace: Workspace) -> None:
-    place = _documents_of(lock.name, lock.version, workspace)
-    with workspace.store.replacing(place) as draft:
-        for path, content in _documents(lock, workspace).items():
-            (draft / path).parent.mkdir(parents=True, exist_ok=True)
-            (draft / path).write_bytes(content)
+def _write_documents(place: Path, lock: Lock, workspace: Workspace) -> None:
+    for path, content in _documents(lock, workspace).items():
+        (place / path).parent.mkdir(parents=True, exist_ok=True)
+        (place / path).write_bytes(content)
 
 
 def _documents(lock: Lock, workspace: Workspace) -> Mapping[str, bytes]:
@@ -223,32 +228,6 @@ def _documents(lock: Lock, workspace: Workspace) -> Mapping[str, bytes]:
     names = ["composition.toml", "lock.toml"]
     names += [f"lock/{environment.name}.txt" for environment in lock.environments]
     return {name: (directory / name).read_bytes() for name in names}
-
-
-def _record(lock: Lock, workspace: Workspace, engines: Sequence[Engine]) -> None:
-    """Commit what the release wrote and tag it; both, or none."""
-    root, place = workspace.root, f"compositions/{lock.name}"
-    title = f"Release {lock.name} {lock.version}"
-    images = {f"Image-{e.name}": e.find_image(image_name(lock, e)) or "" for e in engines}
-    before = git("rev-parse", "HEAD", cwd=root).strip()
-    try:
-        git("add", "--", place, cwd=root)
-        if git("status", "--porcelain", "--", place, cwd=root):
-            git("commit", "--quiet", "--only", "-m", title, "--", place, cwd=root)
-        write_tag(
-            "compositions",
-            lock.name,
-            lock.version,
-            subject=title,
-            trailers={"Lock": lock.digest, **images},
-            root=root,
-        )
-    except BaseException:
-        if tag := find_tag("compositions", lock.name, lock.version, root=root):
-            git("tag", "--delete", tag.tag, cwd=root)
-        git("reset", "--quiet", "--soft", before, cwd=root)
-        git("reset", "--quiet", "--", place, cwd=root)
-        raise
 
 
 def _images(lock: Lock, engines: Sequence[Engine]) -> tuple[str, ...]:

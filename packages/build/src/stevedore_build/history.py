@@ -1,7 +1,7 @@
 """What git remembers: an older version of a model, from the last commit that had it, and checkouts.
 
-`pins` builds the wheel of such a version from there, `checks` takes its tests; no tag is needed.
-`comparing` looks at whole releases.
+`pins` builds its wheel from there, `checks` takes its tests. Of a released version
+the commit that its tag names counts; no other needs a tag. `comparing` looks at whole releases.
 """
 
 import io
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from stevedore_build.console import notice
 from stevedore_build.processes import git
+from stevedore_build.tags import find_tag
 from stevedore_build.wheels import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace, declared_version
 
@@ -73,7 +74,10 @@ def is_shallow(workspace: Workspace) -> bool:
 
 
 def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
-    """Return the last commit in which a model has a version."""
+    """Return the commit at which a version was released, or else the last that has it."""
+    released = find_tag("models", model, version, root=workspace.root)
+    if released is not None:
+        return released.commit
     place = f"models/{model}"
     if not git("for-each-ref", "--count=1", cwd=workspace.root):
         return None  # nothing is committed yet

@@ -2,7 +2,7 @@
 
 from typing import Final, Literal, get_args
 
-__all__ = ["PARTS", "Part", "bumped", "numbers", "part_between"]
+__all__ = ["PARTS", "Part", "bumped", "next_version", "numbers", "part_between"]
 
 Part = Literal["patch", "minor", "major"]
 """What a release promises: the same and better; more and nothing less; something else."""
@@ -39,3 +39,8 @@ def part_between(old: str, new: str) -> Part:
     if before[1] != after[1]:
         return "minor" if after[0] else "major"
     return "patch"
+
+
+def next_version(old: str, part: Part) -> str:
+    """Return the lowest version above `old` that promises a part."""
+    return bumped(old, "minor" if part == "major" and old.startswith("0.") else part)
