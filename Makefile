@@ -10,6 +10,7 @@ SINCE ?= HEAD
 PART ?=
 REGISTRY ?=
 ENGINE ?=
+IMAGE ?=
 export ENGINE
 
 SHELL := /bin/sh
@@ -77,6 +78,10 @@ diff: tools ## Print what moved from release FROM of composition NAME to release
 .PHONY: push
 push: tools ## Push the image of released composition NAME to REGISTRY, print its digest
 	@$(STEVEDORE) push "$(NAME)" --registry "$(REGISTRY)"
+
+.PHONY: verify
+verify: tools ## Prove that the image of NAME, or IMAGE, is what its lock gives
+	@$(STEVEDORE) verify "$(or $(IMAGE),$(NAME))"
 
 .PHONY: base
 base: tools ## Make the base image of composition NAME anew

@@ -157,6 +157,9 @@ def test_first_release(made: Workspace) -> None:
         "lock.toml",
         "lock/default.txt",
         "lock/front.txt",
+        "sbom.cdx.json",
+        "licences.txt",
+        "provenance.json",
     }
     assert Lock.read(documents) == locked
     assert git("status", "--porcelain", cwd=made.root) == ""

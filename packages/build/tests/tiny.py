@@ -182,13 +182,14 @@ def write_wheel(  # noqa: PLR0913 - each is a part of a wheel
     files: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
     entry_points: str = "",
+    metadata: str = "",
 ) -> Path:
     """Write a third-party wheel of pure Python; it holds one module of its name by default."""
     info = f"{name}-{version}.dist-info"
     content = dict(files if files is not None else {f"{name}/__init__.py": ""})
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     content[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}{metadata}"
     )
     content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     if entry_points:

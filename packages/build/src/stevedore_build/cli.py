@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from stevedore_build import cli_compositions, cli_releases
+from stevedore_build import cli_compositions, cli_releases, cli_supply
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -102,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_image_commands(commands)
     cli_releases.add_commands(commands)
     cli_compositions.add_commands(commands)
+    cli_supply.add_commands(commands)
     return parser
 
 

@@ -1,10 +1,10 @@
 """Releasing a composition: raised, locked, tested, its image built, written down and tagged.
 
-`make release` and `make push` call it. Commit and tag come last; whatever fails, files, names of
-images and history are as they were.
+`make release` and `make push` call it. Whatever fails, files, names of images, commits and tags are as
+they were.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +17,7 @@ from stevedore_build.changelogs import UNRELEASED, Changelog
 from stevedore_build.checks import check_composition, check_model
 from stevedore_build.comparing import moves_since_release
 from stevedore_build.composing import check_image, image_passed
+from stevedore_build.documents import documents
 from stevedore_build.engines import Engine
 from stevedore_build.errors import ReleaseRefused
 from stevedore_build.images import image_name
@@ -92,17 +93,16 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
             lock.write(directory)
         _check(lock, workspace=workspace, engines=engines, python=python)
         _tell(lock, workspace, on)
-        with workspace.store.replacing(_documents_of(name, version, workspace)) as draft:
-            _write_documents(draft, lock, workspace)
-            trailers = {f"Image-{e.name}": e.find_image(image_name(lock, e)) or "" for e in engines}
-            commit_and_tag(
-                files if _differ(files, root) else (),
-                "compositions",
-                name,
-                version,
-                trailers={"Lock": lock.digest, **trailers},
-                root=root,
-            )
+        trailers = {f"Image-{e.name}": e.find_image(image_name(lock, e)) or "" for e in engines}
+        commit_and_tag(
+            files if _differ(files, root) else (),
+            "compositions",
+            name,
+            version,
+            trailers={"Lock": lock.digest, **trailers},
+            root=root,
+        )
+        _write_documents(lock, workspace, engines)  # they name the commit
     return CompositionRelease(tag=tag, is_new=True, images=_images(lock, engines))
 
 
@@ -216,18 +216,12 @@ def _documents_of(name: str, version: str, workspace: Workspace) -> Path:
     return workspace.root / RELEASES / f"{name}-{version}"
 
 
-def _write_documents(place: Path, lock: Lock, workspace: Workspace) -> None:
-    for path, content in _documents(lock, workspace).items():
-        (place / path).parent.mkdir(parents=True, exist_ok=True)
-        (place / path).write_bytes(content)
-
-
-def _documents(lock: Lock, workspace: Workspace) -> Mapping[str, bytes]:
-    """Return what belongs to a release beside its image."""
-    directory = workspace.composition(lock.name)
-    names = ["composition.toml", "lock.toml"]
-    names += [f"lock/{environment.name}.txt" for environment in lock.environments]
-    return {name: (directory / name).read_bytes() for name in names}
+def _write_documents(lock: Lock, workspace: Workspace, engines: Sequence[Engine]) -> None:
+    place = _documents_of(lock.name, lock.version, workspace)
+    with workspace.store.replacing(place) as draft:
+        for path, content in documents(lock.name, workspace=workspace, engines=engines).items():
+            (draft / path).parent.mkdir(parents=True, exist_ok=True)
+            (draft / path).write_bytes(content)
 
 
 def _images(lock: Lock, engines: Sequence[Engine]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
 
@@ -101,6 +102,17 @@ class Engine:
         printed = self.run("image", "inspect", "--format", "{{json .Config.Labels}}", image)
         labels: dict[str, str] | None = json.loads(printed)
         return labels or {}
+
+    def layers(self, image: str) -> tuple[str, ...]:
+        """Return the digests of an image's layers, the base's first. Raises `EngineFailed`."""
+        printed = self.run("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+        return tuple(json.loads(printed))
+
+    def configuration(self, image: str) -> dict[str, Any]:
+        """Return what an image says about how a container starts. Raises `EngineFailed`."""
+        printed = self.run("image", "inspect", "--format", "{{json .Config}}", image)
+        configuration: dict[str, Any] = json.loads(printed)
+        return configuration
 
     def size_bytes(self, image: str) -> int:
         """Return how large an image is, unpacked. Raises `EngineFailed`."""

@@ -13,7 +13,9 @@ StevedoreError                (core's)
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
     ├── BaseUnusable          no base image can be had, or it cannot carry the composition
-    └── ContainerfileRefused  a value that may not stand in a Containerfile
+    ├── ContainerfileRefused  a value that may not stand in a Containerfile
+    ├── ImageUnreadable       what is to be verified is no image of a composition
+    └── SigningFailed         nothing could be signed, or a signature does not hold
 """
 
 from stevedore_core.errors import StevedoreError
@@ -25,11 +27,13 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
     "LockStale",
     "ReleaseRefused",
     "ResolutionFailed",
+    "SigningFailed",
     "ToolFailed",
     "WorkspaceInvalid",
 ]
@@ -111,3 +115,15 @@ class ContainerfileRefused(BuildError):
     """A value that may not stand in a Containerfile."""
 
     code = "containerfile-refused"
+
+
+class ImageUnreadable(BuildError):
+    """What is to be verified is no image of a composition."""
+
+    code = "image-unreadable"
+
+
+class SigningFailed(BuildError):
+    """Nothing could be signed, or a signature does not hold."""
+
+    code = "signing-failed"
