@@ -1,7 +1,7 @@
 """Releasing a composition: raised, locked, tested, its image built, written down and tagged.
 
-`make release` and `make push` call it. Whatever fails, files, names of images, commits and tags are as
-they were.
+`make release` and `make push` call it. Whatever fails, files, names of images, commits and tags are
+as they were.
 """
 
 from collections.abc import Iterator, Sequence
