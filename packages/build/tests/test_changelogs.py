@@ -121,3 +121,12 @@ def test_unreadable(tmp_path: Path) -> None:
     file.write_bytes(b"\xff")
     with pytest.raises(WorkspaceInvalid, match="cannot be read: 'utf-8' codec"):
         Changelog.read(file)
+
+
+def test_without() -> None:
+    """One entry is gone, with the code in it; all else stays as it was."""
+    start, _, rest = TEXT.partition("## Unreleased")
+    _, heading, later = rest.partition("## 1.10.0")
+    assert read(TEXT).without(UNRELEASED).text == start + heading + later
+    assert read(TEXT).without("1.9.0").text == TEXT.partition("## 1.9.0")[0]
+    assert read(TEXT).without("9.9.9").text == TEXT
