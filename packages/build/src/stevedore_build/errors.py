@@ -8,6 +8,7 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── ReleaseRefused        a release that would break what a release promises
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
@@ -30,6 +31,7 @@ __all__ = [
     "IndexFailed",
     "LayerRefused",
     "LockStale",
+    "ReleaseRefused",
     "ResolutionFailed",
     "SigningFailed",
     "ToolFailed",
@@ -77,6 +79,12 @@ class ToolFailed(BuildError):
     """A program that this one needs is missing, or failed."""
 
     code = "tool-failed"
+
+
+class ReleaseRefused(BuildError):
+    """A release that would break what a release promises."""
+
+    code = "release-refused"
 
 
 class IndexFailed(BuildError):
