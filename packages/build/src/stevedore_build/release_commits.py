@@ -48,7 +48,7 @@ def all_or_nothing(
             for file, content in before.items():
                 if content is None:
                     file.unlink(missing_ok=True)
-                elif file.read_bytes() != content:
+                elif not file.exists() or file.read_bytes() != content:
                     file.write_bytes(content)
         raise
 
