@@ -74,6 +74,11 @@ class Store:
         """What already passed, each check under its key."""
         return self.root / "passed"
 
+    @property
+    def answers(self) -> Path:
+        """What models answered, each under the digest of all that the answers depend on."""
+        return self.root / "answers"
+
     def write(self, path: Path, text: str) -> None:
         """Put a text file in place in one step."""
         with self.replacing(path) as draft:
