@@ -70,7 +70,7 @@ def test_every_key_of_a_manifest_is_explained() -> None:
     inner = {f"{key}.{name}" for key in ("serve", "image", "wheels") for name in tables[key]}
     pinned = [pin for pin in tables["models"].values() if isinstance(pin, dict)]
     options = {f"models.<name>.{option}" for pin in pinned for option in pin}
-    explained = set(re.findall(r"^\| `([a-z.<>]+)` \|", text, flags=re.MULTILINE))
+    explained = set(re.findall(r"^\| `([a-z_.<>]+)` \|", text, flags=re.MULTILINE))
     assert explained == {*document, *inner, "models.<name>", *options}
 
 
