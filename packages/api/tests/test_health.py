@@ -170,7 +170,7 @@ def test_a_score_as_gate() -> None:
     def script(kind: Kind) -> Frame:
         if kind == Kind.SELF_TEST:
             return PASSED
-        score = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
+        score: Json = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
         return frame_of(Kind.ANSWER, [score])
 
     async def seen() -> list[str]:
