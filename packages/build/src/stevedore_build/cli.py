@@ -1,11 +1,15 @@
 """`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
@@ -19,6 +23,7 @@ from stevedore_build.composing import (
     stop_container,
 )
 from stevedore_build.console import notice
+from stevedore_build.drafts import draft_directory
 from stevedore_build.engines import Engine, find_engine
 from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
@@ -33,6 +38,12 @@ from stevedore_core.manifest import Manifest
 
 __all__ = ["main"]
 
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ROOM_NEEDED: Final = (
+    "free some where the repository lies, for instance by removing `.stevedore`, where everything "
+    "is made again when needed, and run this again"
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code. What stands after `--` is for pytest."""
@@ -43,13 +54,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         workspace = Workspace.around(Path.cwd())
-        parsed.command(workspace, parsed)
+        with _temporary_files(workspace):
+            parsed.command(workspace, parsed)
     except StevedoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"error: {error.strerror}: {_ROOM_NEEDED}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@contextmanager
+def _temporary_files(workspace: Workspace) -> Iterator[None]:
+    """Have temporary files in the store, where the next command removes those of a killed one."""
+    with draft_directory(workspace.store.drafts) as directory:
+        before, tempfile.tempdir = tempfile.tempdir, str(directory)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:

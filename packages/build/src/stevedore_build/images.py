@@ -116,7 +116,7 @@ def write_context(containerfile: Containerfile, layers: Sequence[Layer], store: 
     context = store.contexts / content
     tars = [tar_layer(layer, store) for layer in layers]
     if not context.exists():
-        with store.replacing(context) as draft:
+        with store.adding(context) as draft:
             draft.mkdir()
             for tar in tars:
                 (draft / tar.name).hardlink_to(tar)

@@ -124,7 +124,7 @@ class _Maker:
         digest = hashlib.sha256(key.encode()).hexdigest()
         directory = self.store.layers / digest
         if not directory.is_dir():
-            with self.store.replacing(directory) as draft:
+            with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
                 compile_bytecode(draft, target=target, interpreter=self.interpreter)
