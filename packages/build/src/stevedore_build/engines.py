@@ -4,7 +4,6 @@ Called by `bases`, `images` and the command line. An engine is data; what it doe
 from the others is one of its fields.
 """
 
-import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
+from stevedore_build.saved_images import forget_origin
 
 __all__ = [
     "COLIMA",
@@ -123,7 +123,7 @@ class Engine:
         with tempfile.TemporaryDirectory() as room:
             saved = Path(room) / "image"
             self.run("save", "--quiet", "--format", "docker-dir", "--output", str(saved), image)
-            identity = _forget_build_containers(saved)
+            identity = forget_origin(saved)
             self.run("load", "--quiet", "--input", str(saved))
         return identity
 
@@ -218,24 +218,3 @@ def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
     said = [line for line in lines if line and not line.startswith("DEPRECATED:")]
     return said[-1] if said else f"exit code {done.returncode}, and no word why"
-
-
-def _forget_build_containers(saved: Path) -> str:
-    """Rewrite the configuration of a saved image and return the image's new id, its digest."""
-    manifest = json.loads((saved / "manifest.json").read_text())
-    old = saved / manifest["config"]["digest"].removeprefix("sha256:")
-    configuration = json.loads(old.read_text())
-    for key in ("container", "container_config", "parent"):
-        configuration.pop(key, None)
-    configuration["config"].pop("Hostname", None)
-    # Another version of podman is to give the same image too.
-    (configuration["config"].get("Labels") or {}).pop("io.buildah.version", None)
-    for step in configuration["history"]:
-        step.pop("comment", None)
-    content = json.dumps(configuration, sort_keys=True).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    old.unlink()
-    (saved / digest).write_bytes(content)
-    manifest["config"].update(digest=f"sha256:{digest}", size=len(content))
-    (saved / "manifest.json").write_text(json.dumps(manifest))
-    return f"sha256:{digest}"
