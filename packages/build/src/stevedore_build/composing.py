@@ -18,6 +18,7 @@ from stevedore_build.checks import run_pytest, test_inputs, test_variables
 from stevedore_build.console import notice, step
 from stevedore_build.engines import Engine
 from stevedore_build.errors import CheckFailed, EngineFailed
+from stevedore_build.gates import refuse_low_scores
 from stevedore_build.images import (
     IMAGE_PORT,
     Image,
@@ -140,6 +141,7 @@ def check_image(
         return image
     notice(f"image {image.reference} in {engine.name}")
     with _running(engine, image) as url:
+        refuse_low_scores(url, manifest)
         variables = {
             **test_variables(manifest, lock, workspace),
             "STEVEDORE_URL": url,
