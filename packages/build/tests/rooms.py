@@ -7,11 +7,11 @@ it. Each build is a process of its own, started as `make compose` starts it.
 import hashlib
 import io
 import os
+import random
 import shutil
 import subprocess
 import sys
 import tarfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from stevedore_build.platforms import LINUX_AMD64
 from stevedore_build.processes import uv_program
 from stevedore_build.store import Store
 
-__all__ = ["Room", "contents", "make_room_of", "make_tiny_room"]
+__all__ = ["BASE", "Room", "contents", "make_room_of", "make_tiny_room"]
 
 BASE = "localhost/tiny-base:1"
 AMD64_PROGRAM = b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(40)
@@ -45,6 +45,8 @@ class Room:
     composition: str
     wrapper: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    at: Path | None = None
+    """Where programs start, the repository if nothing else is said."""
 
     @property
     def repository(self) -> Path:
@@ -65,10 +67,9 @@ class Room:
             variables=tuple(self.environment().items()),
         )
 
-    @property
-    def reference(self) -> str:
-        """What the image is called."""
-        return f"localhost/{self.composition}:1.0.0"
+    def reference(self, composition: str = "") -> str:
+        """Return what an image is called, that of the room's composition if no other is named."""
+        return f"localhost/{composition or self.composition}:1.0.0"
 
     def environment(self) -> dict[str, str]:
         """Return what programs in the room find in their environment."""
@@ -95,11 +96,12 @@ class Room:
         self, *arguments: str, patch: str = "", umask: int = -1, composition: str = ""
     ) -> subprocess.Popen[str]:
         """Start a build in a process group of its own. `patch` is Python that runs before it."""
+        directory = self.at or self.repository
         command = [*self.wrapper, sys.executable, "-c", PROGRAM.format(patch=patch)]
         command += arguments or ["image", composition or self.composition, "--engine", "podman"]
         return subprocess.Popen(
             command,
-            cwd=self.repository,
+            cwd=directory,
             env=self.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -109,16 +111,16 @@ class Room:
             umask=umask,
         )
 
-    def build(self, *arguments: str, patch: str = "", umask: int = -1) -> str:
+    def build(self, *, patch: str = "", umask: int = -1, composition: str = "") -> str:
         """Build to the end and return the image's id."""
-        with self.start(*arguments, patch=patch, umask=umask) as process:
+        with self.start(patch=patch, umask=umask, composition=composition) as process:
             _, said = process.communicate()
         assert process.returncode == 0, said
-        return self.image() or ""
+        return self.image(composition) or ""
 
-    def image(self) -> str | None:
+    def image(self, composition: str = "") -> str | None:
         """Return the id of the image, if there is one under its name."""
-        return self.engine.find_image(self.reference)
+        return self.engine.find_image(self.reference(composition))
 
     def containers(self) -> list[str]:
         """Return all containers of the engine, those that builds work in too."""
@@ -126,8 +128,12 @@ class Room:
         return printed.splitlines()
 
     def clear(self) -> None:
-        """Give the storage back: what it mounted would keep it from being deleted."""
-        self.engine.run("system", "reset", "--force")
+        """Give the storage back: what it mounted would keep it from being deleted.
+
+        `podman system reset` is not for this: it takes other storages' runtime along.
+        """
+        mounted = self.root / "storage" / "graph" / "overlay"
+        subprocess.run(["umount", str(mounted)], capture_output=True, check=False)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def lock(self, composition: str) -> None:
@@ -179,8 +185,13 @@ def make_tiny_room(root: Path) -> Room:
     manifest.write_text(text)
     other = text.replace('"pair"', '"other"').replace('digits = "1.0.0"', 'wine = "1.0.0"')
     tiny.write(workspace.root / "compositions/other/composition.toml", other)
+    size = random.Random(0).randbytes(6_000_000).hex()
+    tiny.write_wheel(index, "bulk", files={"bulk/__init__.py": "", "bulk/weights.txt": size})
+    tiny.add_model(workspace.root, "heavy", requires=["bulk"])
+    bulky = text.replace('"pair"', '"bulky"').replace('digits = "1.0.0"', 'heavy = "1.0.0"')
+    tiny.write(workspace.root / "compositions/bulky/composition.toml", bulky)
     tiny.track(workspace.root)
-    for composition in ("pair", "other"):
+    for composition in ("pair", "other", "bulky"):
         room.lock(composition)
     tiny.commit(workspace.root)
     _make_tiny_base(room)
@@ -228,12 +239,10 @@ def _make_tiny_base(room: Room) -> None:
     room.engine.run("save", "--quiet", "--output", str(room.root / "base.tar"), BASE)
 
 
-def contents(directory: Path, *, without: Sequence[str] = ()) -> dict[str, str]:
-    """Return the sha256 of every file below a directory, links not followed."""
+def contents(place: Path) -> dict[str, str]:
+    """Return the sha256 of a file, or of every file below a directory, links not followed."""
     return {
-        path.relative_to(directory).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(directory.rglob("*"))
-        if path.is_file()
-        and not path.is_symlink()
-        and path.relative_to(directory).parts[0] not in without
+        path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in (place, *sorted(place.rglob("*")))
+        if path.is_file() and not path.is_symlink()
     }

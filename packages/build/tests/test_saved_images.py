@@ -26,7 +26,8 @@ def layer(*, notes: dict[str, str], other: dict[str, str]) -> bytes:
             entry.type = tarfile.REGTYPE if content else tarfile.DIRTYPE
             entry.size, entry.pax_headers = len(content or b""), headers
             archive.addfile(entry, io.BytesIO(content or b""))
-    return written.getvalue()
+        end = archive.offset
+    return written.getvalue()[:end] + bytes(2 * tarfile.BLOCKSIZE)  # as engines end a tar
 
 
 def save(place: Path, content: bytes, **told: str) -> Path:
