@@ -130,24 +130,30 @@ class Engine:
     def _start(
         self, *arguments: str, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
-            [*self.command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment(),
-            start_new_session=True,
-        )
-        with process:
-            try:
-                out, err = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            except BaseException:
-                process.communicate()
-                raise
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        # Files and not pipes: where we are killed, writing to a pipe would end the engine halfway.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=self._environment(),
+                start_new_session=True,
+            )
+            with process:
+                try:
+                    process.wait(timeout=timeout_s)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+                except BaseException:
+                    process.wait()
+                    raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(
+                process.args, process.returncode, out.read(), err.read()
+            )
 
     def _environment(self) -> Mapping[str, str]:
         return {**os.environ, **dict(self.variables)}
