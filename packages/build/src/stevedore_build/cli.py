@@ -29,6 +29,7 @@ from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
+from stevedore_build.platforms import LINUX_AMD64, PLATFORMS, Platform
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.verdict import verdict
 from stevedore_build.workspace import Workspace
@@ -149,6 +150,13 @@ def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
             help="podman, docker, colima or none; by default the first that works",
         )
         command.set_defaults(command=function)
+        if function in (_base, _image):
+            command.add_argument(
+                "--arch",
+                choices=[p.architecture for p in PLATFORMS if p.system == "linux"],
+                default=os.environ.get("ARCH") or LINUX_AMD64.architecture,
+                help="the kind of processor; others than this machine's can be built, not run",
+            )
         if function is _run:
             command.add_argument("--port", type=int, default=8000)
         if function is _check_image:
@@ -210,16 +218,18 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _say(renew_base(parsed.name, workspace=workspace, engine=_engine(parsed)))
+    engine, platform = _engine(parsed), _platform(parsed)
+    _say(renew_base(parsed.name, workspace=workspace, engine=engine, platform=platform))
 
 
 def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    engine = find_engine(parsed.engine)
+    engine, platform = find_engine(parsed.engine), _platform(parsed)
     if engine is None:
-        context = compose_context(parsed.name, workspace=workspace)
+        context = compose_context(parsed.name, workspace=workspace, platform=platform)
         _say(str(context.relative_to(workspace.root)))
     else:
-        _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+        image = compose_image(parsed.name, workspace=workspace, engine=engine, platform=platform)
+        _say(image.reference)
 
 
 def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -256,6 +266,10 @@ def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
             python=python,
             options=parsed.options,
         )
+
+
+def _platform(parsed: argparse.Namespace) -> Platform:
+    return next(p for p in PLATFORMS if p.name == f"linux/{parsed.arch}")
 
 
 def _engine(parsed: argparse.Namespace) -> Engine:

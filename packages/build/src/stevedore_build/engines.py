@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
+from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.saved_images import forget_origin
 
 __all__ = [
@@ -69,7 +70,7 @@ class Engine:
             said = _last_line(done)
         raise EngineFailed(f"`{' '.join([*self.command, *arguments])}` failed: {said}")
 
-    def build(self, context: Path, *, cached: bool = True) -> str:
+    def build(self, context: Path, *, platform: Platform = LINUX_AMD64, cached: bool = True) -> str:
         """Return the id of the image that `context` and its Containerfile make; it has no name.
 
         An engine that is interrupted leaves a working container behind, so it runs apart from
@@ -78,6 +79,8 @@ class Engine:
         with tempfile.TemporaryDirectory() as answers:
             written = Path(answers) / "image-id"
             flags = [*self.build_flags, "--force-rm", "--iidfile", str(written)]
+            if platform != LINUX_AMD64:
+                flags += ["--platform", platform.name]
             if not cached:
                 flags.append("--no-cache")
             self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))

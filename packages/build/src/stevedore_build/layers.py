@@ -16,6 +16,7 @@ from stevedore_build.bytecode import compile_bytecode
 from stevedore_build.console import step
 from stevedore_build.installed import refuse_clashes, set_modes, tidy
 from stevedore_build.interpreters import Interpreter, find_interpreter
+from stevedore_build.machines import refuse_other_machines
 from stevedore_build.markers import on_platform
 from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
@@ -142,6 +143,7 @@ class _Maker:
             run(command, cwd=place.parent)
             tidy(place)
             refuse_clashes(name, place)
+            refuse_other_machines(name, place, self.platform.architecture)
 
     def _needed(self, layer: Layer) -> Mapping[str, str]:
         """Read which shared libraries a layer needs; found once, kept beside it."""
