@@ -66,6 +66,7 @@ def test_layers(workspace: Workspace, index: Path) -> None:
         "lock.toml",
         "lock/default.txt",
         "lock/front.txt",
+        "sbom.cdx.json",
     }
     tops = {path.split("/")[1] for path in content(made["own"])}
     assert {"stevedore_core", "stevedore_api"} < tops

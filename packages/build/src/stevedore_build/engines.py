@@ -6,12 +6,14 @@ from the others is one of its fields.
 
 import json
 import os
+import re
 import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
 from stevedore_build.platforms import LINUX_AMD64, Platform
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 _PROBE_LIMIT_S = 10.0
+_NOT_THERE = re.compile(r"(?:manifest|name|repository) unknown|repository does not exist")
+_DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,8 +39,10 @@ class Engine:
 
     `command` starts every call, `variables` join its environment. `answers` are the arguments of
     a call that succeeds only if the engine works. `local` is what a local image's name begins
-    with. `read_only` makes a container's whole file system read-only. `names_build_containers` says
-    that a built image tells which containers it was built in, so its id is never the same twice.
+    with. `read_only` makes a container's whole file system read-only. `plain_http` lets it speak to
+    a registry without TLS. `names_build_containers` says that a built image tells which containers
+    it was built in, so its id is never the same twice. `writes_digest` says that the digest of a
+    pushed image is written to a file; otherwise it is printed.
     """
 
     name: str
@@ -46,7 +52,9 @@ class Engine:
     read_only: tuple[str, ...]
     local: str = ""
     variables: tuple[tuple[str, str], ...] = ()
+    plain_http: tuple[str, ...] = ()
     names_build_containers: bool = False
+    writes_digest: bool = False
 
     def failure(self) -> str | None:
         """Return why this engine cannot be used here, or None if it can."""
@@ -98,9 +106,51 @@ class Engine:
         labels: dict[str, str] | None = json.loads(printed)
         return labels or {}
 
+    def layers(self, image: str) -> tuple[str, ...]:
+        """Return the digests of an image's layers, the base's first. Raises `EngineFailed`."""
+        printed = self.run("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
+        return tuple(json.loads(printed))
+
+    def configuration(self, image: str) -> dict[str, Any]:
+        """Return what an image says about how a container starts. Raises `EngineFailed`."""
+        printed = self.run("image", "inspect", "--format", "{{json .Config}}", image)
+        configuration: dict[str, Any] = json.loads(printed)
+        return configuration
+
     def size_bytes(self, image: str) -> int:
         """Return how large an image is, unpacked. Raises `EngineFailed`."""
         return int(self.run("image", "inspect", "--format", "{{.Size}}", image))
+
+    def push(self, image: str, reference: str, *, plain_http: bool) -> str:
+        """Push an image to where `reference` says; return the digest by which it is known there.
+
+        It has that name here only meanwhile. Raises `EngineFailed`.
+        """
+        flags = self.plain_http if plain_http else ()
+        self.run("tag", image, reference)
+        try:
+            if not self.writes_digest:
+                return _pushed_digest(self.run("push", *flags, reference))
+            with tempfile.TemporaryDirectory() as answers:
+                written = Path(answers) / "digest"
+                self.run("push", *flags, "--digestfile", str(written), reference)
+                return written.read_text().strip()
+        finally:
+            self.run("rmi", reference)
+
+    def pull(self, reference: str, *, plain_http: bool) -> str | None:
+        """Fetch an image and return its id; `None` if its registry has none of that name.
+
+        Raises `EngineFailed` if that cannot be told.
+        """
+        flags = self.plain_http if plain_http else ()
+        try:
+            self.run("pull", *flags, reference)
+        except EngineFailed as failed:
+            if _NOT_THERE.search(str(failed)):
+                return None
+            raise
+        return self.find_image(reference)
 
     def logs(self, container: str) -> str:
         """Return the last lines that a container wrote, to whichever stream."""
@@ -171,6 +221,8 @@ PODMAN = Engine(
     # Without the second flag podman mounts writable directories at /tmp, /run and /var/tmp.
     read_only=("--read-only", "--read-only-tmpfs=false"),
     local="localhost/",
+    plain_http=("--tls-verify=false",),
+    writes_digest=True,
     # Docker's format carries the id of every container that a layer was made in (podman 4.3.1).
     names_build_containers=True,
 )
@@ -221,6 +273,13 @@ def find_engine(
 def _identity(printed: str) -> str:
     """Return an image id in the one form that every engine takes: podman omits the prefix."""
     return "sha256:" + printed.strip().removeprefix("sha256:")
+
+
+def _pushed_digest(printed: str) -> str:
+    found = _DIGEST.search(printed)
+    if found is None:
+        raise EngineFailed(f"the engine pushed and did not say the digest; it said:\n{printed}")
+    return found[1]
 
 
 def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:

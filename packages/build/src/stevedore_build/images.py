@@ -12,7 +12,7 @@ from typing import Final
 from stevedore_build.bases import Base
 from stevedore_build.containerfile import Containerfile
 from stevedore_build.engines import Engine
-from stevedore_build.layers import Layer
+from stevedore_build.layers import SBOM, Layer
 from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.store import Store
 from stevedore_build.tars import tar_layer, tar_name
@@ -102,6 +102,7 @@ def containerfile_of(
             ("ml-py-stevedore.lock", f"sha256:{lock.digest}"),
             ("ml-py-stevedore.models", ",".join(f"{m.name}={m.version}" for m in lock.models)),
             ("ml-py-stevedore.python", lock.python),
+            ("ml-py-stevedore.sbom", str(Layout(root=IMAGE_ROOT).composition / SBOM)),
         ),
         user=IMAGE_USER,
         port=IMAGE_PORT,

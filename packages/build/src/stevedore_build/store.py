@@ -79,6 +79,11 @@ class Store:
         """What is being written, and what a killed process left; nothing in it is ever used."""
         return self.root / "drafts"
 
+    @property
+    def answers(self) -> Path:
+        """What models answered, each under the digest of all that the answers depend on."""
+        return self.root / "answers"
+
     def write(self, path: Path, text: str) -> None:
         """Put a text file in place in one step."""
         with self.replacing(path) as draft:
