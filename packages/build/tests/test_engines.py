@@ -219,3 +219,26 @@ def test_interrupt_waits_for_the_engine(tmp_path: Path) -> None:
     os.killpg(caller.pid, signal.SIGINT)
     assert caller.wait(timeout=20) != 0
     assert ended.read_text() == "ended\n"
+
+
+def test_killed_caller(tmp_path: Path) -> None:
+    """Whoever calls may be killed: what the engine still says does not end it halfway."""
+    ended = tmp_path / "ended"
+    program = tmp_path / "engine"
+    program.write_text(
+        f"#!/bin/sh\necho began >{tmp_path}/began; sleep 1; echo word; echo ended >{ended}\n"
+    )
+    program.chmod(0o755)
+    code = (
+        "from dataclasses import replace; from stevedore_build.engines import DOCKER\n"
+        f"replace(DOCKER, command=({str(program)!r},)).run('build')"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+    while not (tmp_path / "began").exists():
+        time.sleep(0.01)
+    os.killpg(caller.pid, signal.SIGKILL)
+    caller.wait()
+    give_up = time.monotonic() + 20
+    while not ended.exists():
+        assert time.monotonic() < give_up, "the engine was ended halfway"
+        time.sleep(0.05)

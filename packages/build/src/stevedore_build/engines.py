@@ -4,7 +4,6 @@ Called by `bases`, `images` and the command line. An engine is data; what it doe
 from the others is one of its fields.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
+from stevedore_build.platforms import LINUX_AMD64, Platform
+from stevedore_build.saved_images import forget_origin
 
 __all__ = [
     "COLIMA",
@@ -95,7 +96,7 @@ class Engine:
             said = _last_line(done)
         raise EngineFailed(f"`{' '.join([*self.command, *arguments])}` failed: {said}")
 
-    def build(self, context: Path, *, cached: bool = True) -> str:
+    def build(self, context: Path, *, platform: Platform = LINUX_AMD64, cached: bool = True) -> str:
         """Return the id of the image that `context` and its Containerfile make; it has no name.
 
         An engine that is interrupted leaves a working container behind, so it runs apart from
@@ -104,6 +105,8 @@ class Engine:
         with tempfile.TemporaryDirectory() as answers:
             written = Path(answers) / "image-id"
             flags = [*self.build_flags, "--force-rm", "--iidfile", str(written)]
+            if platform != LINUX_AMD64:
+                flags += ["--platform", platform.name]
             if not cached:
                 flags.append("--no-cache")
             self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))
@@ -191,31 +194,37 @@ class Engine:
         with tempfile.TemporaryDirectory() as room:
             saved = Path(room) / "image"
             self.run("save", "--quiet", "--format", "docker-dir", "--output", str(saved), image)
-            identity = _forget_build_containers(saved)
+            identity = forget_origin(saved)
             self.run("load", "--quiet", "--input", str(saved))
         return identity
 
     def _start(
         self, *arguments: str, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
-            [*self.command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment(),
-            start_new_session=True,
-        )
-        with process:
-            try:
-                out, err = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            except BaseException:
-                process.communicate()
-                raise
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        # Files and not pipes: where we are killed, writing to a pipe would end the engine halfway.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=self._environment(),
+                start_new_session=True,
+            )
+            with process:
+                try:
+                    process.wait(timeout=timeout_s)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+                except BaseException:
+                    process.wait()
+                    raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(
+                process.args, process.returncode, out.read(), err.read()
+            )
 
     def _environment(self) -> Mapping[str, str]:
         return {**os.environ, **dict(self.variables)}
@@ -295,24 +304,3 @@ def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
     said = [line for line in lines if line and not line.startswith("DEPRECATED:")]
     return said[-1] if said else f"exit code {done.returncode}, and no word why"
-
-
-def _forget_build_containers(saved: Path) -> str:
-    """Rewrite the configuration of a saved image and return the image's new id, its digest."""
-    manifest = json.loads((saved / "manifest.json").read_text())
-    old = saved / manifest["config"]["digest"].removeprefix("sha256:")
-    configuration = json.loads(old.read_text())
-    for key in ("container", "container_config", "parent"):
-        configuration.pop(key, None)
-    configuration["config"].pop("Hostname", None)
-    # Another version of podman is to give the same image too.
-    (configuration["config"].get("Labels") or {}).pop("io.buildah.version", None)
-    for step in configuration["history"]:
-        step.pop("comment", None)
-    content = json.dumps(configuration, sort_keys=True).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    old.unlink()
-    (saved / digest).write_bytes(content)
-    manifest["config"].update(digest=f"sha256:{digest}", size=len(content))
-    (saved / "manifest.json").write_text(json.dumps(manifest))
-    return f"sha256:{digest}"

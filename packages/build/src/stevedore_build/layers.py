@@ -17,6 +17,7 @@ from stevedore_build.bytecode import compile_bytecode
 from stevedore_build.console import step
 from stevedore_build.installed import refuse_clashes, set_modes, tidy
 from stevedore_build.interpreters import Interpreter, find_interpreter
+from stevedore_build.machines import refuse_other_machines
 from stevedore_build.markers import on_platform
 from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
@@ -136,7 +137,7 @@ class _Maker:
         digest = hashlib.sha256(key.encode()).hexdigest()
         directory = self.store.layers / digest
         if not directory.is_dir():
-            with self.store.replacing(directory) as draft:
+            with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
                 compile_bytecode(draft, target=target, interpreter=self.interpreter)
@@ -154,6 +155,7 @@ class _Maker:
             run(command, cwd=place.parent)
             tidy(place)
             refuse_clashes(name, place)
+            refuse_other_machines(name, place, self.platform.architecture)
 
     def _needed(self, layer: Layer) -> Mapping[str, str]:
         """Read which shared libraries a layer needs; found once, kept beside it."""
