@@ -303,6 +303,11 @@ def test_against_the_release_below(adder: Workspace) -> None:
     release(adder, "major")
     git(adder, "reset", "--quiet", "--hard", first)
     announce(adder, "As before.")
+    assert refused(adder, "major") == (
+        "`adder` 2.0.0 was released already, as the tag `models/adder-v2.0.0` records, and "
+        "`models/adder` holds something else; a released version never changes: bump it with "
+        "`make release-model NAME=adder PART=patch`, or `minor` or `major`"
+    )
     assert release(adder, "patch").tag.version == "1.0.1"
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,6 +26,7 @@ from stevedore_build.tags import write_tag
 from stevedore_build.wheel_index import download
 from stevedore_build.wheels import OwnWheel
 from stevedore_build.workspace import Workspace
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 HEAD = 'name = "pair"\nversion = "1.0.0"\npython = "3.11"\n\n[models]\n'
@@ -350,14 +351,14 @@ def released(workspace: Workspace) -> OwnWheel:
 
 
 @pytest.mark.fault("G9")
+@pytest.mark.usefixtures("index")
 def test_released_version_that_changed(
     workspace: Workspace,
-    index: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    figure: Callable[[str], None],
 ) -> None:
     """The commands that lock and build refuse other content under a released version."""
-    assert index.is_dir()
     monkeypatch.chdir(workspace.root)
     old = released(workspace)
     assert main(["lock", "pair"]) == 0
@@ -372,12 +373,31 @@ def test_released_version_that_changed(
         "changes: bump the version with `make release-model NAME=iris PART=patch`, or `minor` or "
         "`major`"
     )
-    for command in ("lock", "check", "image", "base"):
+    commands = (["lock"], ["check"], ["layout"], ["image", "--engine=none"])
+    for command in commands:
         capsys.readouterr()
-        assert main([command, "pair", *(["--engine=none"] if command == "image" else [])]) == 1
+        assert main([*command, "pair"]) == 1
         assert capsys.readouterr().err.splitlines()[-1] == expected, command
+    figure(f"a changed model refused by {len(commands)} of {len(commands)} commands")
     assert (workspace.composition("pair") / "lock.toml").read_bytes() == lock
     assert composition_now("pair", workspace=workspace).lock.model("iris").sha256 == new.sha256
+
+
+@pytest.mark.control("G9")
+@pytest.mark.usefixtures("index")
+def test_version_that_changed_and_was_not_released(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the tag, the record of the release, the same change is locked without a word."""
+    monkeypatch.chdir(workspace.root)
+    old = released(workspace)
+    assert main(["lock", "pair"]) == 0
+    tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/data.txt", "new")
+    tiny.track(workspace.root)
+    assert main(["lock", "pair"]) == 1
+    subprocess.run(["git", "tag", "-d", "models/iris-v1.0.0"], cwd=workspace.root, check=True)
+    assert main(["lock", "pair"]) == 0
+    assert Lock.read(workspace.composition("pair")).model("iris").sha256 != old.sha256
 
 
 def test_released_version_in_the_store(workspace: Workspace) -> None:

@@ -11,12 +11,12 @@ import tiny
 from saving import Draft
 
 from stevedore_build.engines import PODMAN
-from stevedore_build.errors import ImageUnreadable
+from stevedore_build.errors import ImageUnreadable, WorkspaceInvalid
+from stevedore_build.image_archives import SavedImage
 from stevedore_build.layers import Layer, layers_of
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64
-from stevedore_build.saved_images import SavedImage
 from stevedore_build.verifying import BaseImage, compare, verify_image, verify_saved
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
@@ -286,6 +286,30 @@ def test_other_lock(composed: Composed, tmp_path: Path) -> None:
         ),
         (),
     ]
+
+
+def test_changed_wheel_in_the_store(composed: Composed, tmp_path: Path) -> None:
+    """What verifies does not trust what was built here before: a wheel is known by its bytes."""
+    model = composed.lock.model("digits")
+    (wheel,) = (composed.workspace.store.wheels / model.sha256).glob("*.whl")
+    content = wheel.read_bytes()
+    wheel.write_bytes(content.replace(b"stevedore-model-digits", b"stevedore-model-digitz"))
+    try:
+        with pytest.raises(WorkspaceInvalid) as refused:
+            verify_saved(
+                SavedImage.read(composed.draft().save(tmp_path / "image.tar")),
+                composed.manifest,
+                composed.lock,
+                base=saving.base_of(),
+                workspace=composed.workspace,
+                any_lock=False,
+            )
+    finally:
+        wheel.write_bytes(content)
+    assert str(refused.value) == (
+        f"`stevedore-model-digits` 1.0.0 is locked with sha256 `{model.sha256}`, and this "
+        "workspace builds another wheel; run `make lock`, or check out the commit that was locked"
+    )
 
 
 def test_no_image_of_a_composition(composed: Composed, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from stevedore_build.serving import model_alone, released_alone
 from stevedore_build.tags import ReleaseTag, find_tag, read_tags
 from stevedore_build.versions import PARTS, Part, bumped, next_version, numbers, part_between
 from stevedore_build.wheels import OwnWheel, build_wheels
-from stevedore_build.workspace import Package, Workspace, declared_version
+from stevedore_build.workspace import Package, Workspace, version_in
 from stevedore_core.errors import PayloadInvalid
 from stevedore_core.fields import VERSION, quote
 from stevedore_core.schemas import Schema
@@ -86,11 +86,7 @@ def release_model(
 
 
 def _declared(package: Package) -> str:
-    def read(path: str) -> str:
-        file = package.directory / path
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    version = declared_version(read)
+    version = version_in(package.directory)
     if version is None or not VERSION.accepts(version):
         raise WorkspaceInvalid(
             f"{package.directory / 'pyproject.toml'}: expected {VERSION.expected}, "

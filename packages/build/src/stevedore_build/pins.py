@@ -17,7 +17,7 @@ from stevedore_build.history import is_shallow, wheel_from_history
 from stevedore_build.tags import read_tags
 from stevedore_build.wheel_index import download, wheel_pattern
 from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
-from stevedore_build.workspace import MODEL_PREFIX, Workspace, declared_version
+from stevedore_build.workspace import MODEL_PREFIX, Workspace, version_in
 from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
 
@@ -77,13 +77,7 @@ def refuse_other_than_released(wheels: OwnWheels, *, workspace: Workspace) -> No
 
 def _way_out(name: str, version: str, workspace: Workspace) -> str:
     """Say how the wheel of a released version becomes again what was released."""
-    here = workspace.root / "models" / name
-
-    def read(path: str) -> str:
-        file = here / path
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    if declared_version(read) == version:
+    if version_in(workspace.root / "models" / name) == version:
         return (
             "a released version never changes: bump the version with "
             f"`make release-model NAME={name} PART=patch`, or `minor` or `major`"

@@ -14,6 +14,7 @@ from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import differences, lock_manifest, refuse_released, refuse_stale
 from stevedore_build.pins import INDEX_VARIABLE, refuse_other_than_released, wheels_of
+from stevedore_build.signing import KEY_VARIABLE
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
@@ -128,7 +129,7 @@ def serving_command(
     outer = {
         name: value
         for name, value in os.environ.items()
-        if name not in (*_FOR_TESTS, INDEX_VARIABLE)
+        if name not in (*_FOR_TESTS, INDEX_VARIABLE, KEY_VARIABLE)
     }
     return command, outer | {
         "PYTHONPATH": path,

@@ -16,11 +16,11 @@ from stevedore_build.bases import base_name
 from stevedore_build.containerfile import Containerfile
 from stevedore_build.engines import Engine
 from stevedore_build.errors import BaseUnusable, ImageUnreadable, WorkspaceInvalid
+from stevedore_build.image_archives import Entry, SavedImage, entries_of
 from stevedore_build.images import containerfile_of
 from stevedore_build.layers import Layer, layers_of
 from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
-from stevedore_build.saved_images import Entry, SavedImage, entries_of
 from stevedore_build.store import Store
 from stevedore_build.tars import tar_layer
 from stevedore_build.wheels import stored_wheel
