@@ -460,7 +460,7 @@ def test_interruption_leaves_nothing(repository: Workspace, number: signal.Signa
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 180
         while not (repository.root / ".stevedore/reached").exists():
             assert process.poll() is None
             assert time.monotonic() < give_up

@@ -30,7 +30,7 @@ from stevedore_build.release_commits import all_or_nothing, commit_and_tag, refu
 from stevedore_build.serving import fresh
 from stevedore_build.tags import find_tag, read_tags, tag_name
 from stevedore_build.versions import Part, bumped, numbers
-from stevedore_build.workspace import Workspace, declared_version
+from stevedore_build.workspace import Workspace, version_in
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 
@@ -176,13 +176,7 @@ def _refuse_unreleased(lock: Lock, workspace: Workspace) -> None:
 
 def _is_superseded(model: LockedModel, workspace: Workspace) -> bool:
     """Tell whether the workspace is past a model's version, so that nothing can change it."""
-    directory = workspace.root / "models" / model.name
-
-    def read(path: str) -> str:
-        file = directory / path
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    now = declared_version(read)
+    now = version_in(workspace.root / "models" / model.name)
     return now is None or numbers(now) > numbers(model.version)
 
 
