@@ -1,0 +1,118 @@
+"""The servers side by side: how each is started, what it is sent, how its answer is read."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from benchmarks.load import Exchange
+from benchmarks.prepare import HERE, ROOT, Preparation
+from benchmarks.running import HOST, Command
+from benchmarks.workloads import Known, Workload
+from stevedore_build.interpreters import find_interpreter
+from stevedore_build.serving import serving_command
+from stevedore_build.store import Store
+
+__all__ = ["CONTENDERS", "Contender", "Ours", "Script"]
+
+Answers = Sequence[str | float]
+_TOLERANCE = 1e-9
+"""Of a probability: servers may sum over rows in another order."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contender:
+    """A server that takes an array of instances at `/` and answers with an array.
+
+    One with a protocol of its own overrides what differs.
+    """
+
+    name: str
+
+    def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
+        """Return what starts it; makes what it needs first."""
+        raise NotImplementedError
+
+    def path(self, model: str) -> str:  # noqa: ARG002  # for those that serve by name
+        """Return the path of a model's predictions."""
+        return "/"
+
+    def payload(self, instances: Sequence[Sequence[float]]) -> object:
+        """Return the body of a request, as JSON."""
+        return instances
+
+    def answers(self, body: bytes) -> object:
+        """Return the answers in the body of a response."""
+        return json.loads(body)
+
+    def exchange(self, model: str, known: Known) -> Exchange:
+        """Return a request as bytes, and what tells its right answer."""
+        body = json.dumps(self.payload(known.instances), separators=(",", ":")).encode()
+        head = (
+            f"POST {self.path(model)} HTTP/1.1\r\nHost: {HOST}\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        )
+        return Exchange(
+            request=head.encode() + body,
+            is_right=lambda answer: _agree(self.answers(answer), known.answers),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Script(Contender):
+    """A server that is a script of `servers/`, in an environment of its own."""
+
+    def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
+        """Return what runs the script with the model's weights."""
+        python = preparation.environment(self.name)
+        weights = preparation.trained() / workload.model / "weights" / "model.skops"
+        return Command(
+            arguments=[str(python), str(HERE / "servers" / f"{self.name}.py")],
+            environ={
+                "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
+                "HOME": os.environ.get("HOME", "/"),
+                "PYTHONPATH": str(ROOT),
+                "MODEL": workload.model,
+                "WEIGHTS": str(weights),
+                "PORT": str(port),
+            },
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ours(Contender):
+    """`python -m stevedore_api` on a layout that holds the model."""
+
+    settings: Mapping[str, str]
+    """`STEVEDORE_*` variables beside the defaults."""
+
+    def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
+        """Return what serves the layout, as `make serve` does."""
+        layout = preparation.layout({workload.model: workload.model})
+        python = find_interpreter("3.11", store=Store(root=ROOT / ".stevedore")).program
+        arguments, environ = serving_command(layout, python=python, host=HOST, port=port)
+        return Command(arguments=arguments, environ={**environ, **self.settings})
+
+    def path(self, model: str) -> str:
+        """Return the path of a model's predictions."""
+        return f"/models/{model}/predict"
+
+
+CONTENDERS: Mapping[str, Contender] = {
+    contender.name: contender
+    for contender in (Script(name="ceiling"), Ours(name="ours", settings={}))
+}
+
+
+def _agree(found: object, expected: Answers) -> bool:
+    return (
+        isinstance(found, list)
+        and len(found) == len(expected)
+        and all(map(_agrees, found, expected))
+    )
+
+
+def _agrees(found: object, expected: str | float) -> bool:
+    if isinstance(expected, str) or not isinstance(found, int | float):
+        return found == expected
+    return abs(found - expected) <= _TOLERANCE
