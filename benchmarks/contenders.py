@@ -3,17 +3,17 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from benchmarks.load import Exchange
-from benchmarks.prepare import HERE, ROOT, Preparation
+from benchmarks.prepare import ROOT, Preparation
 from benchmarks.running import HOST, Command
 from benchmarks.workloads import Known, Workload
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.serving import serving_command
 from stevedore_build.store import Store
 
-__all__ = ["CONTENDERS", "Contender", "Ours", "Script"]
+__all__ = ["CONTENDERS", "Contender", "Ours"]
 
 Answers = Sequence[str | float]
 _TOLERANCE = 1e-9
@@ -60,23 +60,90 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script(Contender):
-    """A server that is a script of `servers/`, in an environment of its own."""
+    """A module of `servers/`, in an environment of its own."""
+
+    module: str
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Beside those that every module takes."""
 
     def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
-        """Return what runs the script with the model's weights."""
-        python = preparation.environment(self.name)
+        """Return what runs the module with the model's weights."""
+        python = preparation.environment(self.module)
         weights = preparation.trained() / workload.model / "weights" / "model.skops"
         return Command(
-            arguments=[str(python), str(HERE / "servers" / f"{self.name}.py")],
+            # -P: a module may have the name of what it imports.
+            arguments=[str(python), "-P", "-m", *self.run(port)],
             environ={
                 "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
                 "HOME": os.environ.get("HOME", "/"),
                 "PYTHONPATH": str(ROOT),
+                "DO_NOT_TRACK": "1",
                 "MODEL": workload.model,
                 "WEIGHTS": str(weights),
                 "PORT": str(port),
+                "BATCHING": "1" if workload.is_batching else "0",
+                **self.variables,
             },
         )
+
+    def run(self, port: int) -> Sequence[str]:  # noqa: ARG002  # for those started otherwise
+        """Return the module that Python runs, and its arguments."""
+        return [f"benchmarks.servers.{self.module}"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WrappedScript(Script):
+    """A server that takes `{"instances": …}`."""
+
+    place: str = "/"
+    wraps_answers: bool = False
+    """Whether the answer is `{"answers": …}`."""
+
+    def path(self, model: str) -> str:  # noqa: ARG002  # it serves one
+        """Return the path of the model's predictions."""
+        return self.place
+
+    def payload(self, instances: Sequence[Sequence[float]]) -> object:
+        """Return the body of a request, as JSON."""
+        return {"instances": instances}
+
+    def answers(self, body: bytes) -> object:
+        """Return the answers in the body of a response."""
+        document = json.loads(body)
+        return document["answers"] if self.wraps_answers else document
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BentoScript(WrappedScript):
+    """A service that BentoML's own command loads."""
+
+    def run(self, port: int) -> Sequence[str]:
+        """Return the command and its arguments."""
+        service = f"benchmarks.servers.{self.module}:Fitted"
+        return ["bentoml", "serve", service, "--host", HOST, "--port", str(port)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TensorScript(Script):
+    """A server that speaks the Open Inference Protocol."""
+
+    def path(self, model: str) -> str:
+        """Return the path of a model's predictions."""
+        return f"/v2/models/{model}/infer"
+
+    def payload(self, instances: Sequence[Sequence[float]]) -> object:
+        """Return the body of a request, as JSON."""
+        tensor = {
+            "name": "instances",
+            "datatype": "FP64",
+            "shape": [len(instances), len(instances[0])],
+            "data": [value for row in instances for value in row],
+        }
+        return {"inputs": [tensor]}
+
+    def answers(self, body: bytes) -> object:
+        """Return the answers in the body of a response."""
+        return json.loads(body)["outputs"][0]["data"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +167,16 @@ class Ours(Contender):
 
 CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
-    for contender in (Script(name="ceiling"), Ours(name="ours", settings={}))
+    for contender in (
+        Script(name="ceiling", module="ceiling"),
+        Ours(name="ours", settings={}),
+        Script(name="fastapi-def", module="fastapi", variables={"ROUTE": "def"}),
+        Script(name="fastapi-async", module="fastapi", variables={"ROUTE": "async"}),
+        TensorScript(name="mlserver", module="mlserver"),
+        WrappedScript(name="litserve", module="litserve", place="/predict", wraps_answers=True),
+        BentoScript(name="bentoml", module="bentoml"),
+        Script(name="ray-serve", module="ray_serve", variables={"RAY_USAGE_STATS_ENABLED": "0"}),
+    )
 }
 
 

@@ -1,5 +1,6 @@
 """One server, started on its core, asked until it answers, and stopped with all its processes."""
 
+import ctypes
 import os
 import signal
 import socket
@@ -20,6 +21,7 @@ _START_LIMIT_S = 120.0
 _STOP_LIMIT_S = 15.0
 _POLL_S = 0.1
 _LOG_SHOWN_CHARS = 3_000
+_PR_SET_CHILD_SUBREAPER = 36
 _PAGE_PSS = "Pss:"
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _ONE_THREAD = dict.fromkeys(
@@ -40,13 +42,11 @@ class Running:
     """A server that answered."""
 
     address: tuple[str, int]
-    session: int
-    """All its processes belong to this session of the operating system."""
 
     def cpu_s(self) -> float:
         """Return the seconds of CPU that its living processes have used."""
         ticks = 0
-        for pid in _processes(self.session):
+        for pid in _processes():
             with suppress(OSError):
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
                 ticks += int(fields[11]) + int(fields[12])
@@ -55,7 +55,7 @@ class Running:
     def memory_bytes(self) -> int:
         """Return what its processes hold: a page that n of them share counts 1/n for each."""
         total = 0
-        for pid in _processes(self.session):
+        for pid in _processes():
             with suppress(OSError):
                 for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                     if line.startswith(_PAGE_PSS):
@@ -80,6 +80,7 @@ def started(
         ServerFailed: It ended or never gave the right answer; the end of its log is in the message.
     """
     pinned = ["taskset", "--cpu-list", ",".join(map(str, cores)), *command.arguments]
+    _adopt_orphans()
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603  # ours
             pinned,
@@ -89,7 +90,7 @@ def started(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    running = Running(address=(HOST, port), session=process.pid)
+    running = Running(address=(HOST, port))
     try:
         _wait(process, running, probe, log)
         yield running
@@ -116,19 +117,32 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(_STOP_LIMIT_S)
-    for pid in _processes(process.pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    process.wait()
+    while left := _processes():
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        with suppress(ChildProcessError):
+            os.waitpid(-1, 0)
 
 
-def _processes(session: int) -> Sequence[int]:
-    """Return the processes of a session, whatever their groups."""
-    found = []
+def _adopt_orphans() -> None:
+    """Become the parent of every process below whose own parent ends, so that none is lost."""
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _processes() -> Sequence[int]:
+    """Return all processes below this one: those of the one server that runs."""
+    children: dict[int, list[int]] = {}
     for place in Path("/proc").iterdir():
         if place.name.isdigit():
             with suppress(OSError):
                 fields = (place / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[3]) == session:
-                    found.append(int(place.name))
+                children.setdefault(int(fields[1]), []).append(int(place.name))
+    found = []
+    wanted = [os.getpid()]
+    while wanted:
+        below = children.get(wanted.pop(), [])
+        found += below
+        wanted += below
     return found

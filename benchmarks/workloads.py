@@ -28,12 +28,20 @@ class Workload:
     rows: int
     """Instances per request."""
     connections: int
+    is_batching: bool
+    """Whether servers that can batch are told to."""
 
 
-def _workload(name: str, model: str, rows: int, *connections: int) -> Mapping[str, Workload]:
+def _workload(
+    name: str, model: str, rows: int, *connections: int, is_batching: bool = False
+) -> Mapping[str, Workload]:
     return {
         f"{name}/{count}": Workload(
-            name=f"{name}/{count}", model=model, rows=rows, connections=count
+            name=f"{name}/{count}",
+            model=model,
+            rows=rows,
+            connections=count,
+            is_batching=is_batching,
         )
         for count in connections
     }
@@ -42,7 +50,7 @@ def _workload(name: str, model: str, rows: int, *connections: int) -> Mapping[st
 WORKLOADS: Mapping[str, Workload] = {
     **_workload("W1", "logistic", 1, 64, 16, 1),
     **_workload("W2", "logistic", 1_000, 16),
-    **_workload("W3", "forest", 1, 64, 1),
+    **_workload("W3", "forest", 1, 64, 1, is_batching=True),
 }
 
 

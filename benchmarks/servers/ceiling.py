@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
 import uvicorn
 
-from benchmarks.servers.fitted import Predict, load_fitted
+from benchmarks.servers.fitted import Predict, asked_model
 
 HEADERS = [(b"content-type", b"application/json")]
 
@@ -39,7 +38,7 @@ class Ceiling:
 
 if __name__ == "__main__":
     uvicorn.run(
-        Ceiling(load_fitted(os.environ["MODEL"], Path(os.environ["WEIGHTS"]))),
+        Ceiling(asked_model()),
         port=int(os.environ["PORT"]),
         loop="uvloop",
         http="httptools",

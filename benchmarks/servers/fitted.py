@@ -1,16 +1,40 @@
 """The fitted object that every server calls, loaded from one file. `train.py` and peers call it."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import skops.io
+from numpy.typing import NDArray
 
-__all__ = ["Predict", "Rows", "load_fitted"]
+__all__ = [
+    "BATCH_ROWS",
+    "BATCH_WAIT_S",
+    "Predict",
+    "Rows",
+    "asked_model",
+    "is_batching",
+    "load_fitted",
+]
 
-Rows = list[list[float]]
+BATCH_ROWS = 64
+BATCH_WAIT_S = 0.005
+"""Where a server takes a limit and a time to wait for more."""
+
+Rows = Sequence[Sequence[float]] | NDArray[np.float64]
 Predict = Callable[[Rows], list[str] | list[float]]
 """n instances to n answers."""
+
+
+def asked_model() -> Predict:
+    """Return the model that the environment names."""
+    return load_fitted(os.environ["MODEL"], Path(os.environ["WEIGHTS"]))
+
+
+def is_batching() -> bool:
+    """Tell whether requests that wait are to be answered by one call of the model."""
+    return os.environ["BATCHING"] == "1"
 
 
 def load_fitted(name: str, file: Path) -> Predict:
