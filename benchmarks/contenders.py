@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.load import Exchange
-from benchmarks.prepare import ROOT, Preparation
+from benchmarks.prepare import ROOT, Copy, Preparation
 from benchmarks.running import HOST, Command
 from benchmarks.workloads import Known, Workload
 from stevedore_build.interpreters import find_interpreter
@@ -148,17 +148,17 @@ class TensorScript(Script):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ours(Contender):
-    """`python -m stevedore_api` on a layout that holds the model."""
+    """`python -m stevedore_api` on a layout that holds the model, or others beside it."""
 
-    settings: Mapping[str, str]
-    """`STEVEDORE_*` variables beside the defaults."""
+    models: tuple[Copy, ...] = ()
 
     def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
         """Return what serves the layout, as `make serve` does."""
-        layout = preparation.layout({workload.model: workload.model})
+        alone = (Copy(original=workload.model, name=workload.model),)
+        layout = preparation.layout(self.models or alone)
         python = find_interpreter("3.11", store=Store(root=ROOT / ".stevedore")).program
         arguments, environ = serving_command(layout, python=python, host=HOST, port=port)
-        return Command(arguments=arguments, environ={**environ, **self.settings})
+        return Command(arguments=arguments, environ=environ)
 
     def path(self, model: str) -> str:
         """Return the path of a model's predictions."""
@@ -169,7 +169,7 @@ CONTENDERS: Mapping[str, Contender] = {
     contender.name: contender
     for contender in (
         Script(name="ceiling", module="ceiling"),
-        Ours(name="ours", settings={}),
+        Ours(name="ours"),
         Script(name="fastapi-def", module="fastapi", variables={"ROUTE": "def"}),
         Script(name="fastapi-async", module="fastapi", variables={"ROUTE": "async"}),
         TensorScript(name="mlserver", module="mlserver"),

@@ -8,12 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from benchmarks.contenders import Contender
+from benchmarks.errors import BenchmarkError
 from benchmarks.load import send_load
 from benchmarks.prepare import Preparation
 from benchmarks.running import free_port, started
 from benchmarks.workloads import Workload, requests_of
 
-__all__ = ["Measured", "Plan", "measure", "median", "ratios"]
+__all__ = ["Failed", "Measured", "Plan", "measure", "measure_once", "median", "ratios"]
+
+
+_LEAST_CPU = 0.01
+"""What the operating system counts in steps of; nothing less is told from nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +51,16 @@ class Measured:
     @property
     def per_cpu_second(self) -> float:
         """Requests per second of CPU that the server used: less moved by what else runs here."""
-        return self.per_second / self.server_cpu
+        return self.per_second / max(self.server_cpu, _LEAST_CPU)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failed:
+    """Why a contender has no figures for a workload."""
+
+    server: str
+    workload: str
+    reason: str
 
 
 def measure(
@@ -55,22 +69,30 @@ def measure(
     plan: Plan,
     *,
     preparation: Preparation,
-    on_measured: Callable[[Measured], None],
-) -> list[Measured]:
-    """Return what every round gave; also tells of each as it comes.
+    tell: Callable[[Measured | Failed], None],
+) -> tuple[list[Measured], list[Failed]]:
+    """Return what every round gave, and what failed; also tells of each as it comes.
 
-    Raises:
-        ServerFailed: A server does not start.
-        WrongAnswer: A server gave another than the known answer.
+    A contender that fails on a workload is not tried on it again, and has no figures for it.
     """
-    found = []
+    found: list[Measured] = []
+    failed: dict[tuple[str, str], Failed] = {}
     for number in range(1, plan.rounds + 1):
         for workload in workloads:
             for contender in contenders:
-                measured = _measure(contender, workload, plan, number, preparation)
-                on_measured(measured)
-                found.append(measured)
-    return found
+                key = (contender.name, workload.name)
+                if key in failed:
+                    continue
+                try:
+                    found.append(measure_once(contender, workload, plan, number, preparation))
+                    tell(found[-1])
+                except BenchmarkError as error:
+                    failed[key] = Failed(
+                        server=contender.name, workload=workload.name, reason=str(error)
+                    )
+                    tell(failed[key])
+    whole = [m for m in found if (m.server, m.workload) not in failed]
+    return whole, list(failed.values())
 
 
 def median(
@@ -94,17 +116,23 @@ def ratios(
     values: Mapping[tuple[str, int], float] = {
         (m.server, m.round): value(m) for m in found if m.workload == workload
     }
-    rounds = sorted(number for name, number in values if name == server)
+    rounds = sorted(number for name, number in values if name == server and (to, number) in values)
     return [values[server, number] / values[to, number] for number in rounds]
 
 
-def _measure(
+def measure_once(
     contender: Contender,
     workload: Workload,
     plan: Plan,
     number: int,
     preparation: Preparation,
 ) -> Measured:
+    """Start a contender, warm it up, measure it, stop it.
+
+    Raises:
+        ServerFailed: It does not start.
+        WrongAnswer: It gave another than the known answer.
+    """
     known = preparation.known(workload.model)
     (probe, *_) = (contender.exchange(workload.model, k) for k in requests_of(1, known))
     exchanges = [

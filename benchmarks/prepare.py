@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +25,23 @@ from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["HERE", "ROOT", "Preparation"]
+__all__ = ["HERE", "ROOT", "Copy", "Preparation"]
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 _STORE = ROOT / ".stevedore" / "benchmarks"
 _MODELS = HERE / "models"
 _SHOWN_CHARS = 1_500
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Copy:
+    """One of the benchmark's models, under a name of its own."""
+
+    original: str
+    name: str
+    workers: int = 1
+    is_batchable: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,21 +96,17 @@ class Preparation:
         document = json.loads((self.trained() / model / "known.json").read_text(encoding="utf-8"))
         return Known(instances=document["instances"], answers=document["answers"])
 
-    def layout(self, models: Mapping[str, str]) -> Layout:
-        """Return a layout that serves models, each a copy of one of the benchmark's.
-
-        Args:
-            models: The name under which each is served → the name of the one it copies.
-        """
-        key = hashlib.sha256(json.dumps([str(self.checkout), models]).encode()).hexdigest()[:16]
+    def layout(self, models: Sequence[Copy]) -> Layout:
+        """Return a layout that serves these models."""
+        key = hashlib.sha256(repr((str(self.checkout), models)).encode()).hexdigest()[:16]
         if key not in self._layouts:
             self._layouts[key] = self._make_layout(key, models)
         return self._layouts[key]
 
-    def _make_layout(self, key: str, models: Mapping[str, str]) -> Layout:
+    def _make_layout(self, key: str, models: Sequence[Copy]) -> Layout:
         workspace = Workspace(root=_STORE / "workspaces" / key)
         self._stage(workspace, models)
-        pins = "".join(f'{name} = "1.0.0"\n' for name in models)
+        pins = "".join(_pin(model) for model in models)
         text = f'name = "benchmark"\nversion = "1.0.0"\npython = "3.11"\n\n[models]\n{pins}'
         manifest = Manifest.from_text(text, file="composition.toml")
         previous, kept = None, workspace.root / "compositions" / "benchmark"
@@ -110,7 +116,7 @@ class Preparation:
         lock.write(kept)
         return make_layout(manifest, lock, store=workspace.store)
 
-    def _stage(self, workspace: Workspace, models: Mapping[str, str]) -> None:
+    def _stage(self, workspace: Workspace, models: Sequence[Copy]) -> None:
         """Write a repository that holds core and api of the checkout and the models, tracked."""
         root = workspace.root
         for package in ("core", "api"):
@@ -124,15 +130,16 @@ class Preparation:
                     (root / file).parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(self.checkout / file, root / file)
         shutil.rmtree(root / "models", ignore_errors=True)
-        for name, original in models.items():
-            self._copy_model(root / "models" / name, name, original)
+        for model in models:
+            self._copy_model(root / "models" / model.name, model)
         (root / ".gitignore").write_text(".stevedore\n__pycache__/\n", encoding="utf-8")
         if not workspace.store.root.exists():  # layers are shared with `make serve`
             workspace.store.root.symlink_to(ROOT / ".stevedore", target_is_directory=True)
         git("init", "--quiet", cwd=root)
         git("add", "--all", cwd=root)
 
-    def _copy_model(self, place: Path, name: str, original: str) -> None:
+    def _copy_model(self, place: Path, model: Copy) -> None:
+        name, original = model.name, model.original
         source = _MODELS / original
         package = place / "src" / f"stevedore_model_{name}"
         shutil.copytree(
@@ -142,6 +149,10 @@ class Preparation:
         )
         for part in ("weights", "examples"):
             shutil.copytree(self.trained() / original / part, package / part)
+        if not model.is_batchable:
+            code = (package / "__init__.py").read_text(encoding="utf-8")
+            changed = code.replace("batchable = True", "batchable = False")
+            (package / "__init__.py").write_text(changed, encoding="utf-8")
         project = (source / "pyproject.toml").read_text(encoding="utf-8")
         renamed = (
             project.replace(f"stevedore-model-{original}", f"stevedore-model-{name}")
@@ -149,6 +160,11 @@ class Preparation:
             .replace(f"\n{original} = ", f"\n{name} = ")
         )
         (place / "pyproject.toml").write_text(renamed, encoding="utf-8")
+
+
+def _pin(model: Copy) -> str:
+    workers = f", workers = {model.workers}" if model.workers > 1 else ""
+    return f'{model.name} = {{ version = "1.0.0"{workers} }}\n'
 
 
 def _digest(files: Iterable[Path]) -> str:
@@ -163,4 +179,6 @@ def _run(command: Sequence[str], **variables: str) -> None:
         command, env={**os.environ, **variables}, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        raise ServerFailed(f"`{' '.join(command)}` failed:\n{done.stderr[-_SHOWN_CHARS:]}")
+        raise ServerFailed(
+            f"cannot be prepared here\n`{' '.join(command)}` failed:\n{done.stderr[-_SHOWN_CHARS:]}"
+        )

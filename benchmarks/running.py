@@ -110,7 +110,7 @@ def _wait(process: subprocess.Popen[bytes], running: Running, probe: Exchange, l
         else:
             return
     said = log.read_text(encoding="utf-8", errors="replace")[-_LOG_SHOWN_CHARS:]
-    raise ServerFailed(f"it did not start ({reason}); it said:\n{said}")
+    raise ServerFailed(f"did not start: {reason}\nit said:\n{said}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
