@@ -133,8 +133,8 @@ def _growth(growth: Sequence[Growth]) -> Sequence[str]:
     per_worker = (workers[-1].memory_bytes - workers[0].memory_bytes) / (1 << 20)
     facts = [
         (
-            f"- {models[-1].amount} models instead of {models[0].amount}: {change:+.1%} requests per "
-            f"second (W1/64); {per_model:.2f} MiB per added model"
+            f"- {models[-1].amount} models instead of {models[0].amount}: {change:+.1%} "
+            f"requests per second (W1/64); {per_model:.2f} MiB per added model"
         ),
         f"- payload: p50 grows with rows to the power of {exponent(rows):.2f}",
         (
