@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.contenders import CONTENDERS
 from benchmarks.errors import BenchmarkError
-from benchmarks.growth import Growth, grow
+from benchmarks.growth import Growth, compare_three, grow
 from benchmarks.measuring import Failed, Measured, Plan, measure
 from benchmarks.prepare import HERE, ROOT, Preparation
 from benchmarks.report import summary, write_documents
@@ -47,8 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if asked.growth:
         try:
             growth = grow(plan, preparation=preparation, tell=_tell_growth)
+            growth += compare_three(plan, preparation=preparation, tell=_tell_growth)
         except BenchmarkError as error:
-            print(f"error: ours {error}", file=sys.stderr)  # noqa: T201
+            _say(f"error: how cost grows: {error}")
             return 1
     if not asked.write:
         return 1 if failed else 0

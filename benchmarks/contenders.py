@@ -13,7 +13,7 @@ from stevedore_build.interpreters import find_interpreter
 from stevedore_build.serving import serving_command
 from stevedore_build.store import Store
 
-__all__ = ["CONTENDERS", "Contender", "Ours"]
+__all__ = ["CONTENDERS", "Contender", "Ours", "TensorScript"]
 
 Answers = Sequence[str | float]
 _TOLERANCE = 1e-9
@@ -63,13 +63,19 @@ class Script(Contender):
     """A module of `servers/`, in an environment of its own."""
 
     module: str
+    models: tuple[Copy, ...] = ()
+    """What is served beside the workload's model, where the module can."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Beside those that every module takes."""
 
     def command(self, preparation: Preparation, workload: Workload, port: int) -> Command:
         """Return what runs the module with the model's weights."""
         python = preparation.environment(self.module)
-        weights = preparation.trained() / workload.model / "weights" / "model.skops"
+        alone = (Copy(original=workload.model, name=workload.model),)
+        served = {
+            model.name: [model.original, str(preparation.weights(model.original))]
+            for model in self.models or alone
+        }
         return Command(
             # -P: a module may have the name of what it imports.
             arguments=[str(python), "-P", "-m", *self.run(port)],
@@ -79,7 +85,8 @@ class Script(Contender):
                 "PYTHONPATH": str(ROOT),
                 "DO_NOT_TRACK": "1",
                 "MODEL": workload.model,
-                "WEIGHTS": str(weights),
+                "WEIGHTS": str(preparation.weights(workload.model)),
+                "MODELS": json.dumps(served),
                 "PORT": str(port),
                 "BATCHING": "1" if workload.is_batching else "0",
                 **self.variables,

@@ -91,6 +91,10 @@ class Preparation:
             draft.rename(place)
         return place
 
+    def weights(self, model: str) -> Path:
+        """Return the file that every server loads."""
+        return self.trained() / model / "weights" / "model.skops"
+
     def known(self, model: str) -> Known:
         """Return a model's instances with their answers."""
         document = json.loads((self.trained() / model / "known.json").read_text(encoding="utf-8"))

@@ -143,6 +143,10 @@ def _growth(growth: Sequence[Growth]) -> Sequence[str]:
             f"{per_worker:.1f} MiB per added worker"
         ),
     ]
+    three = {g.what: g.memory_bytes for g in growth if g.what in {"ours", "mlserver"}}
+    if len(three) > 1:
+        share = three["ours"] / three["mlserver"]
+        facts.append(f"- three models: {share:.2f} times the memory of MLServer with the same")
     return ["\n".join(lines), "\n".join(facts)]
 
 

@@ -13,7 +13,7 @@ from mlserver.cli import main
 from mlserver.codecs import NumpyCodec, StringCodec
 from mlserver.types import InferenceRequest, InferenceResponse
 
-from benchmarks.servers.fitted import BATCH_ROWS, BATCH_WAIT_S, asked_model, is_batching
+from benchmarks.servers.fitted import BATCH_ROWS, BATCH_WAIT_S, is_batching, load_fitted
 
 
 class Fitted(MLModel):  # type: ignore[misc]  # it is not installed where types are checked
@@ -21,7 +21,8 @@ class Fitted(MLModel):  # type: ignore[misc]  # it is not installed where types 
 
     async def load(self) -> bool:
         """Load the model."""
-        self._predict = asked_model()
+        parameters = self.settings.parameters
+        self._predict = load_fitted(parameters.extra["original"], Path(parameters.uri))
         return True
 
     async def predict(self, payload: InferenceRequest) -> InferenceResponse:
@@ -35,7 +36,7 @@ class Fitted(MLModel):  # type: ignore[misc]  # it is not installed where types 
 
 
 def write_settings(place: Path) -> None:
-    """Write the server's and the model's settings."""
+    """Write the server's and the models' settings."""
     server = {
         "host": "127.0.0.1",
         "http_port": int(os.environ["PORT"]),
@@ -44,14 +45,17 @@ def write_settings(place: Path) -> None:
         "parallel_workers": 0,
         "debug": False,
     }
-    model: dict[str, object] = {
-        "name": os.environ["MODEL"],
-        "implementation": "benchmarks.servers.mlserver.Fitted",
-    }
-    if is_batching():
-        model |= {"max_batch_size": BATCH_ROWS, "max_batch_time": BATCH_WAIT_S}
     (place / "settings.json").write_text(json.dumps(server), encoding="utf-8")
-    (place / "model-settings.json").write_text(json.dumps(model), encoding="utf-8")
+    for name, (original, weights) in json.loads(os.environ["MODELS"]).items():
+        model: dict[str, object] = {
+            "name": name,
+            "implementation": "benchmarks.servers.mlserver.Fitted",
+            "parameters": {"uri": weights, "extra": {"original": original}},
+        }
+        if is_batching():
+            model |= {"max_batch_size": BATCH_ROWS, "max_batch_time": BATCH_WAIT_S}
+        (place / name).mkdir()
+        (place / name / "model-settings.json").write_text(json.dumps(model), encoding="utf-8")
 
 
 def _free_port() -> int:
