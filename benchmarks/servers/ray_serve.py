@@ -9,6 +9,7 @@ from typing import Any
 import ray
 from ray import serve
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from benchmarks.servers.fitted import BATCH_ROWS, BATCH_WAIT_S, asked_model, is_batching
 
@@ -36,12 +37,12 @@ class Fitted:
         rest = iter(self._predict([row for rows in requests for row in rows]))
         return [[next(rest) for _ in rows] for rows in requests]
 
-    async def __call__(self, request: Request) -> Any:
+    async def __call__(self, request: Request) -> JSONResponse:
         """Answer one request."""
         instances = await request.json()
-        if self._is_batching:
-            return await self._batched(instances)
-        return self._predict(instances)
+        batched = self._is_batching
+        answers = await self._batched(instances) if batched else self._predict(instances)
+        return JSONResponse(answers)  # with a length: what is returned plainly is sent in chunks
 
 
 if __name__ == "__main__":
