@@ -5,6 +5,7 @@ Everything is discovered: a new package, model or composition is tested without 
 
 import json
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -61,7 +62,7 @@ def types(session: nox.Session) -> None:
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
     for place in sorted(tests):
         session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
-    session.run("mypy", "noxfile.py")
+    session.run("mypy", "noxfile.py", "conftest.py")
 
 
 @nox.session(python=PYTHON)
@@ -115,11 +116,48 @@ def test_affected(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def release_model(session: nox.Session) -> None:
+    """Release a model: `nox -s release_model -- iris --part minor`; called by make."""
+    releasing(session, "release-model")
+
+
+@nox.session(python=PYTHON)
+def release(session: nox.Session) -> None:
+    """Release a composition: `nox -s release -- bundle --part minor`; called by make."""
+    releasing(session, "release")
+
+
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")
     install_own(session)
-    session.run("pytest", "tests/docs", *session.posargs)
+    session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def faults(session: nox.Session) -> None:
+    """Bring about the faults of all rows, or of `-- G2 H1`, and write docs/faults.md."""
+    install(session, "packages")
+    install_own(session)
+    table = "tests/faults/fault_table.py"
+    tests = str(session.run("python", table, *session.posargs, silent=True)).split()
+    results = Path(session.create_tmp()).absolute() / "results.jsonl"
+    results.write_text("")
+    session.env["STEVEDORE_FAULT_RESULTS"] = str(results)
+    codes = [0, 1]  # a failure is written into the table, too
+    here = [test for test in tests if not test.startswith(("compositions/", "tests/image/"))]
+    if here:
+        session.run("pytest", *here, success_codes=codes)
+    for name in COMPOSITIONS:
+        for command, place in (
+            ("test-composition", f"compositions/{name}/tests/"),
+            ("test-image", "tests/image/"),
+        ):
+            if there := [test.split("::")[1] for test in tests if test.startswith(place)]:
+                stevedore(session, command, name, ["-k", " or ".join(there)], codes)
+    session.run("python", table, "--results", str(results))
+    session.run("pytest", "tests/faults/test_fault_table.py")
 
 
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
@@ -157,6 +195,16 @@ def members(composition: str, known: list[str]) -> list[str]:
     return [composition] if known is COMPOSITIONS else [name for name in models if name in known]
 
 
+def releasing(session: nox.Session, command: str) -> None:
+    """Run a command of `ml-stevedore` that releases; its tests run in the session's Python."""
+    install(session, "test")
+    need_tools(session)
+    python = str(Path(session.bin) / "python")
+    arguments = [str(TOOLS / "ml-stevedore"), command, *session.posargs, "--python", python]
+    # Interrupted, it puts everything back first, and that is waited for.
+    session.run(*arguments, external=True, interrupt_timeout=None, terminate_timeout=None)
+
+
 def install(session: nox.Session, name: str) -> None:
     """Install a locked set of tools, hashes checked."""
     session.install("--require-hashes", "-r", f"requirements/{name}.txt")
@@ -174,9 +222,16 @@ def need_tools(session: nox.Session) -> None:
         session.run("make", "tools", external=True)
 
 
-def stevedore(session: nox.Session, command: str, name: str, options: list[str]) -> None:
+def stevedore(
+    session: nox.Session,
+    command: str,
+    name: str,
+    options: list[str],
+    success_codes: Sequence[int] = (0,),
+) -> None:
     """Run a check of `ml-stevedore`; the tests in it run in the session's Python."""
     need_tools(session)
     python = str(Path(session.bin) / "python")
     program = str(TOOLS / "ml-stevedore")
-    session.run(program, command, name, "--python", python, "--", *options, external=True)
+    check = [program, command, name, "--python", python, "--", *options]
+    session.run(*check, external=True, success_codes=success_codes)

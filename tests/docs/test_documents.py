@@ -68,8 +68,9 @@ def test_every_key_of_a_manifest_is_explained() -> None:
     document = tomllib.loads(example)
     tables = {key: document.pop(key) for key in ("models", "serve", "image", "wheels")}
     inner = {f"{key}.{name}" for key in ("serve", "image", "wheels") for name in tables[key]}
-    options = {f"models.<name>.{option}" for option in tables["models"]["digits"]}
-    explained = set(re.findall(r"^\| `([a-z.<>]+)` \|", text, flags=re.MULTILINE))
+    pinned = [pin for pin in tables["models"].values() if isinstance(pin, dict)]
+    options = {f"models.<name>.{option}" for pin in pinned for option in pin}
+    explained = set(re.findall(r"^\| `([a-z_.<>]+)` \|", text, flags=re.MULTILINE))
     assert explained == {*document, *inner, "models.<name>", *options}
 
 

@@ -166,7 +166,7 @@ def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     return App(
         catalogue=catalogue,
         groups=(),
-        health=Health(catalogue, settings, "all"),
+        health=Health(catalogue, settings, "all", {}),
         hot_path=HotPath(catalogue, settings, SILENT),
         composition={"name": "sample", "version": "1.0.0", **composition},
         is_loopback=False,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from assembled import ScriptedGroup, catalogue_of, frame_of
-from served_layout import MakeLayout, Model, Serve, obedient
+from served_layout import START_LIMIT_S, MakeLayout, Model, Serve, obedient
 
 from stevedore_api.health import Health
 from stevedore_api.settings import Settings
@@ -44,7 +44,7 @@ def verdicts(*reasons: str) -> Script:
 async def reasons_seen(script: Script, until: str, limit_s: float = 5) -> list[str]:
     """Return the reasons that health gave for one model, each change once."""
     group = ScriptedGroup(script)
-    health = Health(catalogue_of({"a": SAID}, group), quick(), "all")
+    health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
     seen = [health.reason("a")]
     health.watch("a")
     begun = time.monotonic()
@@ -106,7 +106,7 @@ def test_watching_twice_tests_once() -> None:
 
     async def asked() -> list[Kind]:
         group = ScriptedGroup(verdicts("passed"))
-        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all")
+        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
         for _ in range(3):
             health.watch("a")
         await asyncio.sleep(0.02)
@@ -120,7 +120,7 @@ def test_watching_twice_tests_once() -> None:
 def test_a_model_that_is_not_loaded(failure: str | None, expected: str) -> None:
     """It is either still loading, or the error that kept it from loading is told."""
     group = ScriptedGroup(verdicts("passed"), loaded=False, failure=failure)
-    health = Health(catalogue_of({"a": None}, group), Settings.read({}), "all")
+    health = Health(catalogue_of({"a": None}, group), Settings.read({}), "all", {})
     assert health.report() == {"a": {"ready": False, "reason": expected}}
 
 
@@ -129,7 +129,7 @@ def test_draining() -> None:
 
     async def reports() -> list[object]:
         group = ScriptedGroup(verdicts("passed"))
-        health = Health(catalogue_of({"a": SAID}, group), quick(), "any")
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "any", {})
         health.watch("a")
         await asyncio.sleep(0.02)
         seen: list[object] = [health.is_all_ready]
@@ -146,7 +146,7 @@ def test_scores() -> None:
     async def scores() -> list[dict[str, object]]:
         group = ScriptedGroup(verdicts("passed"))
         models: dict[str, dict[str, Json]] = {"a": SAID, "b": {"score_example": {"x": [1]}}}
-        health = Health(catalogue_of(models, group), Settings.read({}), "all")
+        health = Health(catalogue_of(models, group), Settings.read({}), "all", {})
         with pytest.raises(ScorePending) as caught:
             health.scores("a")
         assert str(caught.value) == "model `a` was not scored yet"
@@ -161,6 +161,49 @@ def test_scores() -> None:
     score = {"name": "score", "value": 0.5, "direction": "higher"}
     assert several == {"scores": [score], "n": 3}
     assert one["n"] == 1
+
+
+def test_a_score_as_gate() -> None:
+    """Where the score is a gate, it must be there and good enough; elsewhere it is only shown."""
+    values = iter([0.5, 0.7, 0.4])
+
+    def script(kind: Kind) -> Frame:
+        if kind == Kind.SELF_TEST:
+            return PASSED
+        score: Json = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
+        return frame_of(Kind.ANSWER, [score])
+
+    async def seen() -> list[str]:
+        group = ScriptedGroup(script)
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {"a": {"score": 0.6}})
+        reasons = [health.reason("a")]
+        health.watch("a")
+        begun = time.monotonic()
+        while len(reasons) < 4 and time.monotonic() - begun < 5:
+            await asyncio.sleep(0)
+            if (reason := health.reason("a")) != reasons[-1]:
+                reasons.append(reason)
+        health.stop()
+        return reasons
+
+    below = "score-below-minimum"
+    assert asyncio.run(seen()) == ["self-test-pending", below, "passed", below]
+
+
+def test_a_gate_waits_for_the_first_score() -> None:
+    """A model whose score is a gate is not ready before it was scored."""
+
+    async def report() -> object:
+        group = ScriptedGroup(
+            lambda kind: PASSED if kind == Kind.SELF_TEST else frame_of(Kind.REFUSAL, {"code": "x"})
+        )
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {"a": {"score": 0}})
+        health.watch("a")
+        await asyncio.sleep(0.02)
+        health.stop()
+        return health.report()
+
+    assert asyncio.run(report()) == {"a": {"ready": False, "reason": "score-pending"}}
 
 
 def test_a_failed_score_is_tried_again() -> None:
@@ -180,7 +223,7 @@ def test_a_failed_score_is_tried_again() -> None:
                 raise step
             return step
 
-        health = Health(catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all")
+        health = Health(catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all", {})
         health.watch("a")
         said: list[str] = []
         begun = time.monotonic()
@@ -222,6 +265,7 @@ Obedient = Switched
     return before + changed + load + after
 
 
+@pytest.mark.fault("H4")
 def test_readiness_follows_the_self_test(
     make_layout: MakeLayout, serve: Serve, tmp_path: Path
 ) -> None:
@@ -264,6 +308,7 @@ def load():
 """
 
 
+@pytest.mark.fault("H4")
 @pytest.mark.parametrize("readiness", ["all", "any"])
 def test_a_model_that_does_not_load(make_layout: MakeLayout, serve: Serve, readiness: str) -> None:
     """The others answer; whether the process is ready is what the manifest says of it."""
@@ -287,3 +332,44 @@ def test_a_model_that_does_not_load(make_layout: MakeLayout, serve: Serve, readi
         assert refused.json()["detail"] == "model `bad` is not loaded"
     assert "no such weights" not in server.log.read_text()
     assert "no such weights" in server.errors.read_text()
+
+
+def one_fails(
+    make_layout: MakeLayout, serve: Serve, readiness: str, switch: Path
+) -> tuple[int, int, str]:
+    """Serve five models of which one fails its self-test from the start.
+
+    Returns the status of `/readyz`, how many of the others predict, and why the one is not ready.
+    """
+    switch.touch()
+    calm = {f"calm{number}": Model(source=obedient(f"calm{number}")) for number in range(4)}
+    layout = make_layout(readiness, flip=Model(source=switched(switch)), **calm)
+    server = serve(layout)
+    for name in calm:
+        server.wait_until(f"/models/{name}/readyz")
+    server.wait_until("/models/flip/version")
+    begun, verdict = time.monotonic(), ""
+    while verdict != "predictor-failed" and time.monotonic() - begun < START_LIMIT_S:
+        verdict = server.get("/readyz?verbose").json()["flip"]["reason"]
+    said = {"do": "echo", "value": 1}
+    answers = [server.post(f"/models/{name}/predict", said).json() for name in calm]
+    return server.get("/readyz").status_code, answers.count(1), verdict
+
+
+@pytest.mark.fault("H4")
+def test_one_of_five_fails_from_the_start(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """Not ready, with the model's name and a reason, while the others predict."""
+    status, answers, reason = one_fails(make_layout, serve, "all", tmp_path / "switch")
+    figure(f"1 of 5 models fails: /readyz {status} ({reason}), {answers} of 4 others predict")
+    assert (status, answers, reason) == (503, 4, "predictor-failed")
+
+
+@pytest.mark.control("H4")
+def test_one_of_five_fails_where_any_is_enough(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path
+) -> None:
+    """A manifest that is content with any model is ready, and the same look says so."""
+    found = one_fails(make_layout, serve, "any", tmp_path / "switch")
+    assert found == (200, 4, "predictor-failed")

@@ -31,7 +31,7 @@ def document_of(predict_schema: Json) -> dict[str, Any]:
         "score_example": [1],
     }
     catalogue = catalogue_of({"a": said, "b": None})
-    health = Health(catalogue, Settings.read({}), "all")
+    health = Health(catalogue, Settings.read({}), "all", {})
     app = FastAPI()
     app.include_router(health_router(catalogue, health))
     app.include_router(model_health_router(catalogue, health))

@@ -108,7 +108,7 @@ def test_routes_are_these() -> None:
     """No route comes into being unnoticed: none loads, removes or configures anything."""
     catalogue = catalogue_of({"{name}": None}, version="{version}")
     settings = Settings.read({})
-    health = Health(catalogue, settings, "all")
+    health = Health(catalogue, settings, "all", {})
     routers = (
         health_router(catalogue, health),
         model_health_router(catalogue, health),

@@ -168,3 +168,19 @@ def test_quote() -> None:
 def test_normalise() -> None:
     """Two spellings of one distribution compare equal."""
     assert normalise("Scikit__Learn.x") == "scikit-learn-x"
+
+
+@pytest.mark.parametrize("value", [True, "1", float("nan"), float("inf"), 10**400, None])
+def test_numbers(value: object) -> None:
+    """A number is finite and fits a float; a truth value is none."""
+    fields = Fields(table={"whole": 2, "part": -0.5, "odd": value}, file="f.toml")
+    assert [fields.number(key) for key in ("whole", "part")] == [2.0, -0.5]
+    fields.number("odd")
+    fields.number("gone")
+    with pytest.raises(DocumentInvalid) as caught:
+        fields.finish()
+    assert str(caught.value).splitlines() == [
+        "f.toml: 2 problems",
+        f"  `odd`: expected a finite number, found {quote(value)}",
+        "  `gone`: missing; expected a finite number",
+    ]

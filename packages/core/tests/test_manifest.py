@@ -18,6 +18,7 @@ environments = "each"
 iris = ["1.0.0", "1.1.0"]
 tulip = { version = ["2.0.0", "1.0.0"], workers = 3 }
 digits = { version = "1.2.0", environment = "onnx", workers = 2 }
+wine = { version = "1.0.0", min_score = { accuracy = 0.9, loss = 1 }, gate = "readiness" }
 
 [serve]
 readiness = "any"
@@ -52,6 +53,12 @@ def test_full(tmp_path: Path) -> None:
             ModelPin(name="tulip", version="2.0.0", environment=None, workers=3),
             ModelPin(name="tulip", version="1.0.0", environment=None, workers=3),
             ModelPin(name="digits", version="1.2.0", environment="onnx", workers=2),
+            ModelPin(
+                name="wine",
+                version="1.0.0",
+                min_score={"accuracy": 0.9, "loss": 1.0},
+                gate="readiness",
+            ),
         ),
         environments="each",
         readiness="any",
@@ -124,7 +131,10 @@ base = "python:3.11 AS x"
             "choose another"
         ),
         "  `models.front.workers`: expected a whole number from 1 to 64, found `0`",
-        "  `models.front.size`: unknown key; known: `environment`, `version`, `workers`",
+        (
+            "  `models.front.size`: unknown key; known: `environment`, `gate`, `min_score`, "
+            "`version`, `workers`"
+        ),
         "  `serve.readiness`: expected `all` or `any`, found `most`",
         (
             "  `image.base`: expected an image reference such as `python:3.11-slim-bookworm`, "
@@ -191,3 +201,22 @@ def test_index_is_an_address(index: str) -> None:
         "composition.toml: `wheels.index`: expected the address of a package index without user or "
         f"password, such as `https://…/simple`, found `{index}`"
     )
+
+
+def test_a_gate_that_makes_no_sense() -> None:
+    """A minimum is a number of its score, and a gate without one would never close."""
+    text = TEXT.replace("accuracy = 0.9", 'accuracy = "high"').replace("loss = 1", "loss = nan")
+    text = text.replace("workers = 2 }", 'gate = "readiness" }').replace(
+        "workers = 3 }", 'min_score = { x = true }, gate = "tets" }'
+    )
+    assert refusal(text).splitlines() == [
+        "composition.toml: 5 problems",
+        "  `models.tulip.min_score.x`: expected a finite number, found `True`",
+        "  `models.tulip.gate`: expected `tests` or `readiness`, found `tets`",
+        (
+            "  `models.digits.gate`: demands nothing; say in `min_score` which score has to reach "
+            "what"
+        ),
+        "  `models.wine.min_score.accuracy`: expected a finite number, found `high`",
+        "  `models.wine.min_score.loss`: expected a finite number, found `nan`",
+    ]

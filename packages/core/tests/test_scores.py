@@ -3,7 +3,7 @@
 import pytest
 
 from stevedore_core.errors import OutputNotJson
-from stevedore_core.scores import Score, read_scores
+from stevedore_core.scores import Score, read_scores, shortfalls
 from stevedore_core.strict_json import Json
 
 EXPECTED = (
@@ -71,3 +71,18 @@ def test_no_score_is_not_a_score() -> None:
     with pytest.raises(OutputNotJson) as caught:
         read_scores({})
     assert str(caught.value) == f"`run_scores` returned no score: {EXPECTED}"
+
+
+def test_shortfalls() -> None:
+    """A minimum is the lowest value where higher is better, and the highest where lower is."""
+    scores = (
+        Score(name="accuracy", value=0.9),
+        Score(name="loss", value=0.5, direction="lower"),
+    )
+    assert shortfalls(scores, {"accuracy": 0.9, "loss": 0.5}) == ()
+    assert shortfalls(scores, {"accuracy": 0.901, "loss": 0.499, "f1": 0.1}) == (
+        "`accuracy` is 0.9, at least 0.901 is demanded",
+        "`loss` is 0.5, at most 0.499 is demanded",
+        "no score is called `f1`; there are `accuracy`, `loss`",
+    )
+    assert shortfalls((), {"f1": 0}) == ("no score is called `f1`; there are none",)

@@ -1,6 +1,7 @@
 """Weights: what is recorded is what is loaded, or nothing is."""
 
 import hashlib
+import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -86,6 +87,7 @@ def swap(file: Path) -> None:
     file.write_bytes(SECOND)
 
 
+@pytest.mark.fault("G1")
 @pytest.mark.parametrize("harm", [flip, truncate, empty, swap])
 def test_a_changed_file_is_refused(weights: Path, harm: Callable[[Path], None]) -> None:
     """Any other content is noticed; the message gives both digests."""
@@ -96,6 +98,45 @@ def test_a_changed_file_is_refused(weights: Path, harm: Callable[[Path], None]) 
     assert str(caught.value) == (
         f"`first.bin` is not the recorded file: expected sha256 {sha256(FIRST)}, found {found}"
     )
+
+
+def flips_refused(directory: Path) -> int:
+    """Flip each of 100 bytes of recorded weights, and count how often they are refused by name."""
+    content = random.Random(1).randbytes(50_000)
+    file = directory / "first.bin"
+    file.write_bytes(content)
+    record_weights(directory, ["first.bin"], created=CREATED)
+    refused = 0
+    for place in random.Random(2).sample(range(len(content)), 100):
+        harmed = bytearray(content)
+        harmed[place] ^= 1 << place % 8
+        file.write_bytes(harmed)
+        try:
+            WeightsRecord.read(directory).verified("first.bin")
+        except WeightsMismatch as error:
+            refused += str(error).startswith("`first.bin` is not the recorded file: ")
+    return refused
+
+
+@pytest.mark.fault("G1")
+def test_every_flipped_byte_is_refused(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """It does not matter where the harm is."""
+    refused = flips_refused(tmp_path)
+    figure(f"{refused} of 100 flipped bytes refused, and truncated, emptied and swapped files")
+    assert refused == 100
+
+
+@pytest.mark.control("G1")
+def test_flips_pass_a_check_that_looks_at_the_start_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights whose digest covers their first half only are accepted where the rest is harmed."""
+
+    def half(path: Path) -> str:
+        return sha256(path.read_bytes()[:25_000])
+
+    monkeypatch.setattr("stevedore_core.weights._sha256", half)
+    assert flips_refused(tmp_path) == 42
 
 
 def test_a_link_is_refused(weights: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,11 +1,12 @@
 """`assemble`: an application from a layout. The only place where the parts are chosen."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from stevedore_api.access_log import AccessLog
 from stevedore_api.admission import Admission
 from stevedore_api.app import App
-from stevedore_api.catalogue import Catalogue, ServedModel, keys_of
+from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
@@ -39,7 +40,7 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
     groups = _groups(layout, lock, manifest, settings, catalogue)
-    health = Health(catalogue, settings, manifest.readiness)
+    health = Health(catalogue, settings, manifest.readiness, _gates(lock, manifest))
     catalogue.on_loaded(health.watch)
     return App(
         catalogue=catalogue,
@@ -68,7 +69,7 @@ def _groups(
     """Make a group for each environment, and one for each model that asks for its own workers."""
     admission = Admission(settings.max_queued, settings.max_queued_bytes)
     groups = []
-    keys = keys_of(lock)
+    keys = lock.keys
     for environment, workers, models in _shares(lock, manifest):
         command = WorkerCommand(
             import_path=layout.worker_path(environment, [(m.name, m.version) for m in models]),
@@ -112,6 +113,16 @@ def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[LockedM
         else:
             own.append((model.environment, count, [model]))
     return [(environment, 1, models) for environment, models in shared.items()] + own
+
+
+def _gates(lock: Lock, manifest: Manifest) -> dict[str, Mapping[str, float]]:
+    """Return what each model must score to be ready, for those where the manifest says so."""
+    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    return {
+        key: pin.min_score
+        for model, key in lock.keys.items()
+        if (pin := pins[model.name, model.version]).gate == "readiness"
+    }
 
 
 def _composition(lock: Lock) -> dict[str, Json]:

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 from stevedore_api.group import WorkerGroup
 from stevedore_core.errors import ModelNotReady, ModelUnknown
-from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.strict_json import Json
 
-__all__ = ["Catalogue", "ServedModel", "keys_of"]
+__all__ = ["Catalogue", "ServedModel"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,7 +19,7 @@ class ServedModel:
     """One model: its place in the lock, its group, and what its worker said of it."""
 
     key: str
-    """What reports call it: see `keys_of`."""
+    """What reports call it: see `Lock.keys`."""
     name: str
     version: str
     environment: str
@@ -50,19 +49,6 @@ class ServedModel:
             "environment": self.environment,
             **{key: loaded.get(key) for key in keys},
         }
-
-
-def keys_of(lock: Lock) -> Mapping[LockedModel, str]:
-    """Return what each model is called in reports: its name, and `name@version` beside a default.
-
-    The first version of a name is its default.
-    """
-    keys: dict[LockedModel, str] = {}
-    taken: set[str] = set()
-    for model in lock.models:
-        keys[model] = f"{model.name}@{model.version}" if model.name in taken else model.name
-        taken.add(model.name)
-    return keys
 
 
 class Catalogue:

@@ -2,13 +2,13 @@
 
 A model is ready while it is loaded and its last self-test passed; after a failure it must pass
 twice in a row. The self-test is the packaged examples run by a worker; see
-`stevedore_core.self_test`.
+`stevedore_core.self_test`. Where the manifest makes a score a gate, it must be good enough too.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -18,6 +18,7 @@ from stevedore_api.settings import Settings
 from stevedore_core.errors import ScorePending, StevedoreError
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.manifest import Readiness
+from stevedore_core.scores import Score, shortfalls
 from stevedore_core.strict_json import Json
 
 __all__ = ["Health"]
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 _PASSED = "passed"
 _PENDING = "self-test-pending"
+_SCORE_PENDING = "score-pending"
+_SCORE_BELOW_MINIMUM = "score-below-minimum"
 _PASSES_AFTER_FAILURE = 2
 
 
@@ -36,6 +39,9 @@ class _State:
     reason: str = _PENDING
     is_passing: bool = False
     passes_needed: int = 1
+    min_score: Mapping[str, float] = field(default_factory=dict)
+    """What its scores must reach for it to be ready."""
+    shortfalls: tuple[str, ...] = ()
     scores: list[Json] | None = None
     scored_at: float = 0.0
     score_failure: str | None = None
@@ -45,11 +51,20 @@ class _State:
 class Health:
     """The health of every model in the catalogue, by the key it has there."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings, readiness: Readiness) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        settings: Settings,
+        readiness: Readiness,
+        min_scores: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        """Take the catalogue's models; `min_scores` are by key, for those whose score is a gate."""
         self._catalogue = catalogue
         self._settings = settings
         self._readiness = readiness
-        self._states = {model.key: _State() for model in catalogue}
+        self._states = {
+            model.key: _State(min_score=min_scores.get(model.key, {})) for model in catalogue
+        }
         self._started_at = time.monotonic()
         self.is_draining = False
 
@@ -82,7 +97,11 @@ class Health:
         if not model.group.is_loaded(key):
             return model.group.load_failure(key) or "loading"
         state = self._states[key]
-        return _PASSED if state.is_passing else state.reason
+        if not state.is_passing:
+            return state.reason
+        if state.min_score and state.scores is None:
+            return _SCORE_PENDING
+        return _SCORE_BELOW_MINIMUM if state.shortfalls else _PASSED
 
     def is_ready(self, key: str) -> bool:
         """Tell whether a model is loaded and passes its self-test."""
@@ -162,10 +181,18 @@ class Health:
             state.score_failure = error.code
             return
         if answer.kind == Kind.ANSWER:
-            state.scores, state.scored_at = orjson.loads(answer.body), time.monotonic()
+            scores = orjson.loads(answer.body)
+            state.scores, state.scored_at = scores, time.monotonic()
             state.score_failure = None
+            self._hold_to_minimum(model, state, [Score(**score) for score in scores])
         else:
             state.score_failure = str(_body(answer)["code"])
+
+    def _hold_to_minimum(self, model: ServedModel, state: _State, scores: Sequence[Score]) -> None:
+        found = shortfalls(scores, state.min_score)
+        if found != state.shortfalls:
+            _log.warning("model `%s`: %s", model.key, "; ".join(found) or "scores well again")
+        state.shortfalls = found
 
 
 def _body(answer: Frame) -> Mapping[str, Json]:

@@ -16,6 +16,7 @@ from typing import IO, Final
 
 from stevedore_build.console import notice
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
+from stevedore_build.gates import refuse_low_scores
 from stevedore_build.history import tests_from_history
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
@@ -93,6 +94,7 @@ def check_composition(
     refuse_other_than_locked(layout, lock)
     interpreter = find_interpreter(lock.python, store=store).program
     with _served(layout, interpreter) as url:
+        refuse_low_scores(url, manifest)
         variables = {"STEVEDORE_URL": url, **test_variables(manifest, lock, workspace)}
         run_pytest(python, [tests], options, workspace, variables)
     if not options:
@@ -191,16 +193,12 @@ def _manifest_of(lock: Lock) -> Manifest:
 
 
 def _paths_alone(lock: Lock, workspace: Workspace) -> Mapping[str, str]:
-    """Return, for every model, the import path of a layout that holds no other model.
-
-    A version that is not the default one stands under `<name>@<version>`.
-    """
+    """Return, for every model as reports call it, the import path of a layout with no other."""
     paths: dict[str, str] = {}
-    for model in lock.models:
+    for model, key in lock.keys.items():
         alone = lock.restrict(model.name, model.version)
         layout = make_layout(_manifest_of(alone), alone, store=workspace.store)
         mine = [(model.name, model.version)]
-        key = f"{model.name}@{model.version}" if model.name in paths else model.name
         paths[key] = _joined(layout.worker_path(alone.environments[0].name, mine))
     return paths
 

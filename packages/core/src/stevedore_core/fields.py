@@ -5,6 +5,7 @@
 
 import difflib
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
@@ -136,6 +137,22 @@ class Fields:
         else:
             self._wrong(key, expected, value)
         return low
+
+    def number(self, key: str) -> float:
+        """Return the finite number at `key`."""
+        value = self._get(key, None)
+        expected = "a finite number"
+        if value is _MISSING:
+            self._missing(key, expected)
+        elif (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) <= sys.float_info.max
+        ):
+            return float(value)
+        else:
+            self._wrong(key, expected, value)
+        return 0.0
 
     def texts(self, key: str, grammar: Grammar) -> tuple[str, ...]:
         """Return the array of strings at `key`, each of which must fit `grammar`."""

@@ -7,7 +7,7 @@ Neither says where anything was downloaded from.
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -160,6 +160,19 @@ class Lock:
     def digest(self) -> str:
         """The sha256 of `lock.toml`, which holds those of the requirements files."""
         return _sha256(self.text)
+
+    @property
+    def keys(self) -> Mapping[LockedModel, str]:
+        """What reports call each model: its name, and `name@version` where that is taken.
+
+        So the default version of a name is called by the name alone.
+        """
+        keys: dict[LockedModel, str] = {}
+        taken: set[str] = set()
+        for model in self.models:
+            keys[model] = f"{model.name}@{model.version}" if model.name in taken else model.name
+            taken.add(model.name)
+        return keys
 
     def environment(self, name: str) -> Environment:
         """Return one environment. `KeyError` where there is none of that name."""

@@ -3,8 +3,8 @@
 import hashlib
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_ENVIRONMENT",
     "FRONT_ENVIRONMENT",
     "Environments",
+    "Gate",
     "Manifest",
     "ModelPin",
     "Readiness",
@@ -36,6 +37,9 @@ FRONT_ENVIRONMENT: Final = "front"
 
 Readiness = Literal["all", "any"]
 """How many models must be ready before the composition is."""
+
+Gate = Literal["tests", "readiness"]
+"""What a score below its minimum fails: the composition's tests, or its readiness too."""
 
 Environments = Literal["few", "one", "each"]
 """How models that are given no environment get one.
@@ -55,6 +59,9 @@ class ModelPin:
     """Where it has to live; `None` leaves that to `Manifest.environments`."""
     workers: int | None = None
     """Workers in a group of its own; `None` means it shares its environment's group."""
+    min_score: Mapping[str, float] = field(default_factory=dict, hash=False)
+    """The worst value that will do for each score, see `scores.shortfalls`."""
+    gate: Gate = "tests"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,9 +181,21 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
             "two versions of a model never share an environment; leave it out, and each gets one",
         )
     workers = pin.integer("workers", low=1, high=64) if pin.has("workers") else None
+    minimum = pin.within("min_score", required=False)
+    min_score = {name: minimum.number(name) for name in minimum.table}
+    if pin.has("gate") and not min_score:
+        pin.note("gate", "demands nothing; say in `min_score` which score has to reach what")
+    gate = pin.choice("gate", ("tests", "readiness"), default="tests")
     pin.close()
     for version in versions:
-        yield ModelPin(name=name, version=version, environment=environment, workers=workers)
+        yield ModelPin(
+            name=name,
+            version=version,
+            environment=environment,
+            workers=workers,
+            min_score=min_score,
+            gate=cast("Gate", gate),
+        )
 
 
 def _versions(fields: Fields, key: str) -> tuple[str, ...]:

@@ -1,16 +1,18 @@
 """`Score`: one named quality number of a model, with its direction.
 
-The self-test reads them from what `run_scores` returned; health shows them.
+The self-test reads them from what `run_scores` returned; health shows them and holds them against
+what a manifest demands, and so do a composition's checks.
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
 from stevedore_core.errors import OutputNotJson
 from stevedore_core.strict_json import Json
 
-__all__ = ["Direction", "Score", "read_scores"]
+__all__ = ["Direction", "Score", "read_scores", "shortfalls"]
 
 Direction = Literal["higher", "lower"]
 
@@ -40,6 +42,27 @@ def read_scores(result: Json) -> tuple[Score, ...]:
     if not result:
         raise OutputNotJson(f"`run_scores` returned no score: {_EXPECTED}")
     return tuple(_score(name, value) for name, value in result.items())
+
+
+def shortfalls(scores: Iterable[Score], minimum: Mapping[str, float]) -> tuple[str, ...]:
+    """Return, in words, every score that is worse than the minimum for it, or that is not there.
+
+    Args:
+        scores: What a model scored.
+        minimum: The worst value that will do, by the score's name: the lowest where higher is
+            better, the highest where lower is.
+    """
+    found = {score.name: score for score in scores}
+    lines = []
+    for name, least in minimum.items():
+        if (score := found.get(name)) is None:
+            there = ", ".join(f"`{other}`" for other in found)
+            lines.append(f"no score is called `{name}`; there are {there or 'none'}")
+        elif score.direction == "higher" and score.value < least:
+            lines.append(f"`{name}` is {score.value:g}, at least {least:g} is demanded")
+        elif score.direction == "lower" and score.value > least:
+            lines.append(f"`{name}` is {score.value:g}, at most {least:g} is demanded")
+    return tuple(lines)
 
 
 def _score(name: str, said: Json) -> Score:
