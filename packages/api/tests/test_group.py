@@ -15,7 +15,8 @@ import pytest
 from raw_http import RawConnection, request
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
-from stevedore_api.group import Admission, WorkerGroup, _backoff_s
+from stevedore_api.admission import Admission
+from stevedore_api.group import WorkerGroup
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull, WorkerDied
@@ -70,31 +71,6 @@ async def loaded(group: WorkerGroup, limit_s: float = 20) -> None:
 def layout(make_layout: MakeLayout) -> Path:
     """A layout of the model `one`."""
     return make_layout(one=Model(source=obedient("one")))
-
-
-def test_admission() -> None:
-    """Calls are counted for each model, bytes over all; what leaves makes room."""
-    admission = Admission(max_queued=2, max_queued_bytes=100)
-    admission.enter("a", 40)
-    admission.enter("a", 40)
-    with pytest.raises(QueueFull) as caught:
-        admission.enter("a", 1)
-    assert str(caught.value) == "2 requests wait for the model already"
-    with pytest.raises(QueueFull) as caught:
-        admission.enter("b", 21)
-    assert str(caught.value) == "the requests that wait hold 80 bytes already"
-    admission.enter("b", 20)
-    admission.leave("a", 40)
-    admission.enter("a", 40)
-
-
-@pytest.mark.parametrize(
-    ("deaths", "expected_s"),
-    [(0, 0), (1, 0.2), (2, 0.4), (6, 6.4), (7, 10), (1_024, 10), (10**6, 10)],
-)
-def test_backoff(deaths: int, expected_s: float) -> None:
-    """The first replacement comes at once; however many die, there is a next one."""
-    assert _backoff_s(deaths) == expected_s
 
 
 def test_a_full_queue_is_429(make_layout: MakeLayout, serve: Serve) -> None:
@@ -405,7 +381,7 @@ def test_a_worker_that_does_not_load_in_time_is_replaced(make_layout: MakeLayout
         begun = time.monotonic()
         while len(pids) < 3:
             assert time.monotonic() - begun < 10
-            pids |= {slot.process.pid for slot in group._slots if slot.process}  # noqa: SLF001
+            pids |= {slot.pid for slot in group._slots if slot.pid}  # noqa: SLF001
             await asyncio.sleep(0.01)
         assert time.monotonic() - begun > 0.4
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
-from stevedore_api.group import Admission, WorkerGroup
+from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
 from stevedore_api.settings import Settings

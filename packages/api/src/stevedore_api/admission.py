@@ -1,0 +1,31 @@
+"""`Admission`: how much may wait. One for the whole process; every `WorkerGroup` asks it."""
+
+from collections import Counter
+
+from stevedore_core.errors import QueueFull
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """How much may wait: so many calls for each model, so many bytes over all models."""
+
+    def __init__(self, max_queued: int, max_queued_bytes: int) -> None:
+        self._max_queued = max_queued
+        self._max_queued_bytes = max_queued_bytes
+        self._queued: Counter[str] = Counter()
+        self._queued_bytes = 0
+
+    def enter(self, model: str, body_bytes: int) -> None:
+        """Count a call in. Raises `QueueFull`."""
+        if self._queued[model] >= self._max_queued:
+            raise QueueFull(f"{self._max_queued} requests wait for the model already")
+        if self._queued_bytes + body_bytes > self._max_queued_bytes:
+            raise QueueFull(f"the requests that wait hold {self._queued_bytes} bytes already")
+        self._queued[model] += 1
+        self._queued_bytes += body_bytes
+
+    def leave(self, model: str, body_bytes: int) -> None:
+        """Count a call out, which goes to a worker or will never run."""
+        self._queued[model] -= 1
+        self._queued_bytes -= body_bytes

@@ -1,0 +1,198 @@
+"""`WorkerSlot`: the place of one worker, which outlives the worker that stands in it.
+
+A slot starts its worker, hears what it loaded, runs a call on it under a limit, and puts another
+worker in the place of one that died, ever later the more die in a row. `group` is the only caller.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from stevedore_api.worker_process import WorkerCommand, WorkerProcess
+from stevedore_core.errors import DeadlinePassed, WorkerDied
+from stevedore_core.frames import Frame, Kind
+from stevedore_core.strict_json import Json
+
+__all__ = ["Call", "SlotListeners", "WorkerSlot"]
+
+_log = logging.getLogger(__name__)
+
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 10.0
+_MOST_DOUBLINGS = 7
+"""After so many the longest is reached; 2 to the power of every death would overflow a float."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Call:
+    """One thing asked of a worker. Times are the event loop's, in seconds."""
+
+    kind: Kind
+    model: int
+    """Which of the group's models, counted from 0."""
+    body: bytes
+    limit_s: float
+    answer: asyncio.Future[Frame]
+    admitted_at: float
+    started_at: float | None = None
+    """When a worker got it; None while it waits."""
+    is_admitted: bool = False
+    """True while the call counts as waiting."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotListeners:
+    """What a slot tells its group."""
+
+    on_loaded: Callable[[int, Mapping[str, Json]], None]
+    """The worker loaded a model, of which it says this."""
+    on_load_failed: Callable[[int, str], None]
+    """The worker could not load a model; the code says why."""
+    on_free: Callable[[], None]
+    """The worker may be able to take a call."""
+    on_end: Callable[[frozenset[int]], None]
+    """The worker, which had loaded these models, is gone."""
+
+
+class WorkerSlot:
+    """The place of one worker."""
+
+    def __init__(
+        self, command: WorkerCommand, *, load_limit_s: float, listeners: SlotListeners
+    ) -> None:
+        self.loaded: set[int] = set()
+        """The models that the worker has loaded."""
+        self._command = command
+        self._load_limit_s = load_limit_s
+        self._listeners = listeners
+        self._process: WorkerProcess | None = None
+        self._reported = 0
+        self._call: Call | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._overran = False
+        self._deaths = 0
+        self._stopping = False
+        self._background: set[asyncio.Task[None]] = set()
+
+    def start(self) -> None:
+        """Start the worker; returns at once, the listeners hear of the rest."""
+        self._spawn(self._start(0.0))
+
+    async def stop(self) -> None:
+        """Kill the worker and wait until it is reaped; no other follows."""
+        self._stopping = True
+        for task in self._background:
+            task.cancel()
+        if self._process is not None:
+            self._process.kill()
+            await self._process.wait()
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of the worker, if there is one."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_free(self) -> bool:
+        """True if the worker runs nothing and has said of every model whether it loaded."""
+        return self._call is None and self._has_reported
+
+    def run(self, call: Call) -> None:
+        """Give the worker, which is free, a call."""
+        assert self._process is not None  # noqa: S101  # a worker that reported is there
+        loop = asyncio.get_running_loop()
+        self._call = call
+        call.started_at = loop.time()
+        self._timer = loop.call_later(call.limit_s, self._overrun)
+        self._process.send(Frame(0, call.kind, call.model, call.body))
+
+    @property
+    def _has_reported(self) -> bool:
+        return self._reported == len(self._command.models)
+
+    async def _start(self, delay_s: float) -> None:
+        await asyncio.sleep(delay_s)
+        loop = asyncio.get_running_loop()
+        self._process = WorkerProcess(on_frame=self._receive, on_end=self._ended)
+        self._timer = loop.call_later(self._load_limit_s, self._overrun)
+        try:
+            await self._process.start(self._command, os.environ)
+        except OSError:  # no more processes or file descriptors: later there may be
+            _log.exception("no worker of %s can be started", list(self._command.models))
+            self._ended()
+
+    def _receive(self, frame: Frame) -> None:
+        if frame.kind in {Kind.LOADED, Kind.LOAD_FAILED}:
+            self._report(frame)
+        elif self._call is not None:
+            call, self._call = self._call, None
+            self._stop_timer()
+            self._deaths = 0
+            if not call.answer.done():
+                call.answer.set_result(frame)
+        self._listeners.on_free()
+
+    def _report(self, frame: Frame) -> None:
+        """Note that the worker loaded a model, or could not."""
+        self._reported += 1
+        if self._has_reported:
+            self._stop_timer()
+        entry = orjson.loads(frame.body)
+        if frame.kind == Kind.LOAD_FAILED:
+            self._listeners.on_load_failed(frame.model, entry["code"])
+            return
+        self.loaded.add(frame.model)
+        self._listeners.on_loaded(frame.model, entry)
+
+    def _overrun(self) -> None:
+        assert self._process is not None  # noqa: S101  # only a worker has a timer
+        models = list(self._command.models)
+        _log.error("worker %s of %s ran over its limit", self._process.pid, models)
+        self._overran = True
+        self._process.kill()
+
+    def _ended(self) -> None:
+        """Tell the caller whose call was lost, and put a new worker in the slot."""
+        self._stop_timer()
+        call, self._call = self._call, None
+        if call is not None and not call.answer.done():
+            if self._overran:
+                call.answer.set_exception(DeadlinePassed("the model ran over its limit"))
+            else:
+                call.answer.set_exception(WorkerDied("the worker died while it ran the model"))
+        had_loaded = frozenset(self.loaded)
+        self.loaded.clear()
+        self._reported = 0
+        self._overran = False
+        self._listeners.on_end(had_loaded)
+        if self._stopping:
+            return
+        self._spawn(self._replace(_backoff_s(self._deaths)))
+        self._deaths += 1
+
+    async def _replace(self, delay_s: float) -> None:
+        assert self._process is not None  # noqa: S101  # it ended
+        status = await self._process.wait()
+        _log.warning("a worker of %s ended with status %d", list(self._command.models), status)
+        await self._start(delay_s)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _backoff_s(deaths: int) -> float:
+    """Return how long to wait after so many deaths in a row: not at all, 0.2 s, 0.4 s, … 10 s."""
+    if not deaths:
+        return 0.0
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(deaths, _MOST_DOUBLINGS), _LONGEST_BACKOFF_S)
