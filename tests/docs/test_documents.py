@@ -11,6 +11,7 @@ import pytest
 from stevedore_api import problems
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.manifest import Manifest
+from stevedore_core.serving import FOR_MODELS, SERVED
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -68,9 +69,19 @@ def test_every_key_of_a_manifest_is_explained() -> None:
     document = tomllib.loads(example)
     tables = {key: document.pop(key) for key in ("models", "serve", "image", "wheels")}
     inner = {f"{key}.{name}" for key in ("serve", "image", "wheels") for name in tables[key]}
-    options = {f"models.<name>.{option}" for option in tables["models"]["digits"]}
-    explained = set(re.findall(r"^\| `([a-z.<>]+)` \|", text, flags=re.MULTILINE))
-    assert explained == {*document, *inner, "models.<name>", *options}
+    models = tables["models"]
+    options = {f"models.<name>.{key}" for name in ("digits", "wine") for key in models[name]}
+    settings = {f"{table}.{name}" for table in ("serve", "models.<name>") for name in SERVED}
+    explained = set(re.findall(r"^\| `([a-z_.<>]+)` \|", text, flags=re.MULTILINE))
+    assert explained - settings == {*document, *inner, "models.<name>", *options} - settings
+
+
+def test_every_setting_of_a_manifest_is_documented() -> None:
+    """The document names what a model's table and `[serve]` may hold, and nothing else."""
+    text = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\[.+\])` \| (.+) \|$", text, flags=re.MULTILINE))
+    found = {where: tuple(re.findall(r"`(.+?)`", names)) for where, names in rows.items()}
+    assert found == {"[models.<name>]": FOR_MODELS, "[serve]": tuple(SERVED)}
 
 
 def test_every_module_is_on_the_map() -> None:

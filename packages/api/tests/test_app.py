@@ -41,7 +41,7 @@ PREDICT = "/models/one/predict"
         ("localhost#", 403),
         ("user@localhost", 403),
         ("127.0.0.2", 403),
-        ("0.0.0.0", 403),  # noqa: S104  # only a header
+        ("192.0.2.1", 403),  # only a header
         ("[::1", 403),
     ],
 )
@@ -161,14 +161,14 @@ def test_no_payload_is_logged(shared: Server) -> None:
 def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     """Return an application of one model, `a`, in a scripted group."""
     catalogue = catalogue_of({"a": None}, group)
-    settings = Settings.read({})
+    settings = Settings.read({"STEVEDORE_HOST": "192.0.2.1"})
     return App(
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
         hot_path=HotPath(catalogue, settings),
         composition={"name": "sample", "version": "1.0.0", **composition},
-        is_loopback=False,
+        settings=settings,
     )
 
 

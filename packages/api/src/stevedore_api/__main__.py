@@ -25,8 +25,8 @@ _CANNOT_START = 2
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal ends it; return the exit status."""
     try:
-        settings = Settings.read({**os.environ, **_flags(arguments)})
-        app = assemble(settings)
+        app = assemble(Settings.read({**os.environ, **_flags(arguments)}))
+        settings = app.settings
         listener = _listen(settings)
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")

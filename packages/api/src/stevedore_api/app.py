@@ -28,6 +28,7 @@ from stevedore_api.routes import (
     health_router,
     model_health_router,
 )
+from stevedore_api.settings import Settings
 from stevedore_core.errors import HostRefused, StevedoreError
 from stevedore_core.strict_json import Json, encode
 
@@ -58,14 +59,15 @@ class App:
         health: Health,
         hot_path: HotPath,
         composition: Mapping[str, Json],
-        is_loopback: bool,
+        settings: Settings,
     ) -> None:
         self._catalogue = catalogue
         self._groups = groups
         self._health = health
         self._hot_path = hot_path
         self._composition = composition
-        self._is_loopback = is_loopback
+        self.settings = settings
+        self._is_loopback = settings.is_loopback
         self._document: bytes | None = None
         self._fastapi = self._routes()
 

@@ -1,11 +1,13 @@
 """`assemble`: an application from a layout. The only place where the parts are chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.cgroup import usable_cores
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
@@ -16,6 +18,7 @@ from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
+from stevedore_core.serving import AUTO
 from stevedore_core.strict_json import Json
 
 __all__ = ["assemble"]
@@ -39,6 +42,8 @@ def assemble(settings: Settings) -> App:
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
     groups = _groups(layout, lock, manifest, settings, catalogue)
+    _fill(catalogue, lock, groups)
+    settings = settings.filled(manifest.settings)
     health = Health(catalogue, settings, manifest.readiness, _gates(lock, manifest))
     catalogue.on_loaded(health.watch)
     return App(
@@ -47,7 +52,7 @@ def assemble(settings: Settings) -> App:
         health=health,
         hot_path=HotPath(catalogue, settings),
         composition=_composition(lock),
-        is_loopback=settings.is_loopback,
+        settings=settings,
     )
 
 
@@ -61,29 +66,58 @@ def _refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
         )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Share:
+    """What becomes a worker group: models of one environment, each with its settings."""
+
+    environment: str
+    pairs: list[tuple[LockedModel, Settings]]
+    workers: int
+
+    @property
+    def models(self) -> list[LockedModel]:
+        return [model for model, _ in self.pairs]
+
+
 def _groups(
     layout: Layout, lock: Lock, manifest: Manifest, settings: Settings, catalogue: Catalogue
 ) -> tuple[WorkerGroup, ...]:
     """Make a group for each environment, and one for each model that asks for its own workers."""
-    admission = Admission(settings.max_queued, settings.max_queued_bytes)
-    groups = []
+    cores = usable_cores()
     keys = lock.keys
-    for environment, workers, models in _shares(lock, manifest):
+    shares = _shares(lock, manifest, settings, cores)
+    settings = settings.filled(manifest.settings)
+    admission = Admission(
+        settings.max_queued,
+        settings.max_queued_bytes,
+        {keys[m]: own.max_queued for s in shares for m, own in s.pairs},
+    )
+    fair_threads = max(1, cores // sum(share.workers for share in shares))
+    groups = []
+    for share in shares:
+        packages = [(model.name, model.version) for model in share.models]
         command = WorkerCommand(
-            import_path=layout.worker_path(environment, [(m.name, m.version) for m in models]),
-            models=[model.name for model in models],
-            threads=settings.threads,
+            import_path=layout.worker_path(share.environment, packages),
+            models=[model.name for model in share.models],
+            threads=fair_threads if settings.threads == AUTO else settings.threads,
         )
         groups.append(
             WorkerGroup(
                 command,
-                keys=[keys[model] for model in models],
-                workers=workers,
+                keys=[keys[model] for model in share.models],
+                workers=share.workers,
                 settings=settings,
+                settings_of=[own for _, own in share.pairs],
                 admission=admission,
                 on_loaded=catalogue.note_loaded,
             )
         )
+    return tuple(groups)
+
+
+def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> None:
+    """Add the locked models to the catalogue, each with its place in a group."""
+    keys = lock.keys
     places = {key: (group, n) for group in groups for n, key in enumerate(group.models)}
     for model in lock.models:
         group, number = places[keys[model]]
@@ -97,20 +131,27 @@ def _groups(
                 number=number,
             )
         )
-    return tuple(groups)
 
 
-def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[LockedModel]]]:
-    """Return environment, number of workers and models of each group."""
-    workers = {(pin.name, pin.version): pin.workers for pin in manifest.models}
-    shared: dict[str, list[LockedModel]] = {}
-    own = []
+def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_Share]:
+    """Return what each group is made of: first those of environments, then those of one model."""
+    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    members: dict[tuple[str, LockedModel | None], list[tuple[LockedModel, Settings]]] = {}
     for model in lock.models:
-        if (count := workers[model.name, model.version]) is None:
-            shared.setdefault(model.environment, []).append(model)
-        else:
-            own.append((model.environment, count, [model]))
-    return [(environment, 1, models) for environment, models in shared.items()] + own
+        pin = pins[model.name, model.version]
+        own = settings.filled(pin.settings).filled(manifest.settings)
+        place = (model.environment, model if pin.is_alone else None)
+        members.setdefault(place, []).append((model, own))
+    return [
+        _Share(
+            environment=environment,
+            pairs=pairs,
+            workers=cores if (workers := pairs[0][1].workers) == AUTO else workers,
+        )
+        for (environment, _), pairs in sorted(
+            members.items(), key=lambda member: member[0][1] is not None
+        )
+    ]
 
 
 def _gates(lock: Lock, manifest: Manifest) -> dict[str, Mapping[str, float]]:

@@ -32,15 +32,18 @@ class WorkerGroup:
         keys: Sequence[str] | None = None,
         workers: int,
         settings: Settings,
+        settings_of: Sequence[Settings] | None = None,
         admission: Admission,
         on_loaded: Callable[[str, Mapping[str, Json]], None],
     ) -> None:
         """Take what starts a worker, how many there are, and whom to tell of a loaded model.
 
-        `keys` are what the catalogue calls the command's models, if not by their names.
+        `keys` are what the catalogue calls the command's models, if not by their names, and
+        `settings_of` the settings of each, if they have any of their own.
         """
         self.models: Sequence[str] = tuple(command.models if keys is None else keys)
         self._settings = settings
+        self._settings_of = settings_of or [settings] * len(self.models)
         self._admission = admission
         self._on_loaded = on_loaded
         listeners = SlotListeners(
@@ -100,9 +103,10 @@ class WorkerGroup:
         if not self._is_loaded(model):
             raise ModelNotReady(f"model `{name}` is not loaded")
         self._admission.enter(name, len(body))
-        call = _call(kind, model, body, self._settings.call_limit_s)
+        settings = self._settings_of[model]
+        call = _call(kind, model, body, settings.call_limit_s)
         call.is_admitted = True
-        timer = asyncio.get_running_loop().call_later(self._settings.deadline_s, self._expire, call)
+        timer = asyncio.get_running_loop().call_later(settings.deadline_s, self._expire, call)
         call.answer.add_done_callback(lambda _: self._end(call, timer))
         self._queue.append(call)
         self._dispatch()

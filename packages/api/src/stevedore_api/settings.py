@@ -1,12 +1,18 @@
-"""`Settings`: what an operator may change, read once at start-up from `STEVEDORE_*` variables."""
+"""`Settings`: what an operator may change, read once at start-up.
+
+A `STEVEDORE_*` variable goes before the manifest's table of a model, that before `[serve]`, and
+that before the default.
+"""
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from stevedore_core.errors import DocumentInvalid
+from stevedore_core.serving import AUTO, Setting
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -16,6 +22,15 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+
+
+def _count_or_auto(value: object) -> object:
+    if value == AUTO or (str(value).isdecimal() and int(str(value)) > 0):
+        return value if value == AUTO else int(str(value))
+    raise PydanticCustomError("share", "input should be a whole number from 1 on, or `auto`")
+
+
+Share = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
 
 
 class Settings(BaseModel):
@@ -55,17 +70,35 @@ class Settings(BaseModel):
         3_600, description="Seconds between two scores on the packaged examples."
     )
     score_limit_s: Seconds = Field(60, description="Seconds such a score may take.")
+    drain_delay_s: float = Field(
+        5,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds that new requests are still served when told to stop.",
+    )
     drain_s: int = Field(
         20, gt=0, description="Seconds that accepted requests get to finish when stopping."
     )
-    threads: Count = Field(
-        1, description="Threads that a numeric library may use inside one worker."
+    workers: Share = Field(
+        1, description="Workers of each group; `auto`: one for each core that may be used."
+    )
+    threads: Share = Field(
+        "auto",
+        description="Threads of a numeric library in one worker; `auto`: its share of the cores.",
     )
 
     @property
     def is_loopback(self) -> bool:
         """True if only this machine can connect."""
         return self.host in _LOOPBACK_HOSTS
+
+    def filled(self, given: Mapping[str, Setting]) -> "Settings":
+        """Return these settings with what is `given` where no variable and no earlier filling said.
+
+        The manifest has checked the values: see `stevedore_core.serving`.
+        """
+        unset = {name: v for name, v in given.items() if name not in self.model_fields_set}
+        return self.model_copy(update=unset)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":
