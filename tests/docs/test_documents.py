@@ -7,9 +7,16 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from prometheus_client.core import Metric
 
 from stevedore_api import problems
+from stevedore_api.admission import Admission
+from stevedore_api.catalogue import Catalogue
+from stevedore_api.exposition import Exposition
+from stevedore_api.health import Health
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import PREFIX, Settings
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import FOR_MODELS, SERVED
 
@@ -50,6 +57,49 @@ def test_every_problem_is_documented_with_its_status() -> None:
         for code in re.findall(r"`([a-z-]+)`", codes)
     }
     assert documented == problems.STATUS
+
+
+def test_every_metric_is_documented_as_it_is() -> None:
+    """The table has each metric with its type, labels and description, as Prometheus gets them."""
+    rows = [
+        f"| `{name_of(family)}` | {family.type} | {labels_of(family)} | {family.documentation} |"
+        for family in exposition().collect()
+    ]
+    text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
+
+
+def exposition() -> Exposition:
+    """Return what shows the metrics of a front that serves nothing."""
+    catalogue = Catalogue()
+    lock = Lock(
+        name="sample",
+        version="1.0.0",
+        python="3.11",
+        manifest_sha256="0" * 64,
+        base=None,
+        environments=(),
+        wheels=(),
+        models=(),
+    )
+    return Exposition(
+        metrics=Metrics(()),
+        catalogue=catalogue,
+        groups=(),
+        admission=Admission(1, 1),
+        health=Health(catalogue, Settings.read({}), "all", {}),
+        lock=lock,
+    )
+
+
+def name_of(family: Metric) -> str:
+    """Return what queries call a metric."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def labels_of(family: Metric) -> str:
+    """Return the labels of a metric."""
+    return ", ".join(f"`{label}`" for label in getattr(family, "_labelnames"))  # noqa: B009
 
 
 def test_the_manifests_that_are_shown_are_manifests() -> None:

@@ -12,8 +12,10 @@ from raw_http import RawConnection, request
 from served_layout import Server
 
 from stevedore_api.app import App
+from stevedore_api.exposition import Exposition
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
@@ -169,6 +171,8 @@ def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
         hot_path=HotPath(catalogue, settings),
         composition={"name": "sample", "version": "1.0.0", **composition},
         settings=settings,
+        metrics=Metrics(["a"]),
+        exposition=cast("Exposition", None),
     )
 
 

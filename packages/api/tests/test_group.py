@@ -381,7 +381,7 @@ def test_a_worker_that_does_not_load_in_time_is_replaced(make_layout: MakeLayout
         begun = time.monotonic()
         while len(pids) < 3:
             assert time.monotonic() - begun < 10
-            pids |= {slot.pid for slot in group._slots if slot.pid}  # noqa: SLF001
+            pids |= {slot.pid for slot in group.slots if slot.pid}
             await asyncio.sleep(0.01)
         assert time.monotonic() - begun > 0.4
 

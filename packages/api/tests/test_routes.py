@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from assembled import catalogue_of
+from assembled import catalogue_of, exposition_of
 from fastapi.routing import APIRoute
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
@@ -16,6 +16,7 @@ from stevedore_api.routes import (
     catalogue_router,
     composition_router,
     health_router,
+    metrics_router,
     model_health_router,
 )
 from stevedore_api.settings import Settings
@@ -49,6 +50,8 @@ ROUTES = [
     "/list",
     "GET",
     "/livez",
+    "GET",
+    "/metrics",
     "GET",
     "/models",
     "GET",
@@ -114,6 +117,7 @@ def test_routes_are_these() -> None:
         model_health_router(catalogue, health),
         catalogue_router(catalogue, health),
         composition_router({}),
+        metrics_router(exposition_of(catalogue)),
         docs_router(""),
     )
     routes = [route for router in routers for route in router.routes]

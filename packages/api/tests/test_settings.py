@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DocumentInvalid
-from stevedore_core.serving import AUTO, SERVED
+from stevedore_core.serving import AUTO, SERVED, Setting
 
 DEFAULTS = {
     "layout": "/opt/stevedore",
@@ -113,8 +113,8 @@ def test_loopback(host: str, expected: bool) -> None:  # noqa: FBT001  # a case
 def test_what_goes_before_what() -> None:
     """Variable, model's table, `[serve]`, default: the first that says something counts."""
     read = Settings.read({"STEVEDORE_DEADLINE_S": "1"})
-    model = {"deadline_s": 2.0, "call_limit_s": 2.0}
-    serve = {"deadline_s": 3.0, "call_limit_s": 3.0, "workers": AUTO}
+    model: dict[str, Setting] = {"deadline_s": 2.0, "call_limit_s": 2.0}
+    serve: dict[str, Setting] = {"deadline_s": 3.0, "call_limit_s": 3.0, "workers": AUTO}
     filled = read.filled(model).filled(serve)
     assert (filled.deadline_s, filled.call_limit_s, filled.workers) == (1, 2, "auto")
     assert filled.max_queued == DEFAULTS["max_queued"]

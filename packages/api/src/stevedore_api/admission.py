@@ -34,6 +34,10 @@ class Admission:
         self._queued[model] += 1
         self._queued_bytes += body_bytes
 
+    def queued(self, model: str) -> int:
+        """Return how many calls wait for a model."""
+        return self._queued[model]
+
     def leave(self, model: str, body_bytes: int) -> None:
         """Count a call out, which goes to a worker or will never run."""
         self._queued[model] -= 1

@@ -19,13 +19,16 @@ from stevedore_api import openapi, problems
 from stevedore_api.access_log import log_request
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.docs_page import docs_router
+from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
-from stevedore_api.hot_path import Answer, HotPath, Receive, Scope, Send
+from stevedore_api.hot_path import CLIENT_LEFT, Answer, HotPath, Receive, Scope, Send, Target
+from stevedore_api.metrics import Metrics
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
     health_router,
+    metrics_router,
     model_health_router,
 )
 from stevedore_api.settings import Settings
@@ -38,8 +41,6 @@ _log = logging.getLogger(__name__)
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _OK = 200
-_CLIENT_LEFT = 499
-"""What the log says when nobody waits for the answer any more."""
 _PROBLEM = problems.MEDIA_TYPE.encode()
 _RETRY_STATUSES = frozenset({429, 503})
 _LOOPBACK = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
@@ -60,12 +61,16 @@ class App:
         hot_path: HotPath,
         composition: Mapping[str, Json],
         settings: Settings,
+        metrics: Metrics,
+        exposition: Exposition,
     ) -> None:
         self._catalogue = catalogue
         self._groups = groups
         self._health = health
         self._hot_path = hot_path
         self._composition = composition
+        self._metrics = metrics
+        self._exposition = exposition
         self.settings = settings
         self._is_loopback = settings.is_loopback
         self._document: bytes | None = None
@@ -82,30 +87,41 @@ class App:
             path = scope["path"] = path[:-1]
             scope["raw_path"] = scope["raw_path"][:-1]
         request_id = scope["stevedore.request_id"] = _request_id(scope)
-        answer = await self._answer(path, scope, receive, send, request_id)
+        target = self._hot_path.targets.get(path) if scope["method"] == "POST" else None
+        answer = await self._answer(target, scope, receive, send, request_id)
+        duration_s = time.perf_counter() - started
+        self._metrics.note_answer(
+            target.operation if target is not None else "other",
+            answer.model,
+            answer.status,
+            answer.reason,
+            duration_s,
+        )
         log_request(
             request_id=request_id,
             method=scope["method"],
             path=path,
-            status=answer.status if answer is not None else _CLIENT_LEFT,
-            duration_s=time.perf_counter() - started,
-            model=answer.model if answer is not None else None,
+            status=answer.status,
+            duration_s=duration_s,
+            model=answer.model,
         )
 
     async def _answer(
-        self, path: str, scope: Scope, receive: Receive, send: Send, request_id: str
-    ) -> Answer | None:
-        """Answer, and return what was answered; None if the client left."""
-        target = self._hot_path.targets.get(path) if scope["method"] == "POST" else None
-        answer: Answer | None
+        self, target: Target | None, scope: Scope, receive: Receive, send: Send, request_id: str
+    ) -> Answer:
+        """Answer, and return what was answered."""
         if self._is_loopback and not _is_local(scope):
-            answer = Answer(*problems.problem_of(_HOST_REFUSED, request_id=request_id))
+            answer = Answer(
+                *problems.problem_of(_HOST_REFUSED, request_id=request_id),
+                reason=_HOST_REFUSED.code,
+            )
         elif target is not None:
             try:
                 answer = await self._hot_path.answer(target, scope, receive, request_id)
             except Exception as error:  # noqa: BLE001  # the outermost handler
                 _log.exception("request %s", request_id)
-                answer = Answer(*problems.problem_of(error, request_id=request_id))
+                status, body = problems.problem_of(error, request_id=request_id)
+                answer = Answer(status, body, reason=problems.INTERNAL)
         else:
             answer = Answer(500, b"")
             try:
@@ -113,7 +129,7 @@ class App:
             except Exception:  # noqa: BLE001  # the same
                 _log.exception("request %s", request_id)  # FastAPI has answered, and raises again
             return answer
-        if answer is not None:
+        if answer.status != CLIENT_LEFT:
             await _send(send, answer, request_id)
         return answer
 
@@ -136,6 +152,7 @@ class App:
         app.include_router(model_health_router(self._catalogue, self._health))
         app.include_router(catalogue_router(self._catalogue, self._health))
         app.include_router(composition_router(dict(self._composition)))
+        app.include_router(metrics_router(self._exposition))
         app.include_router(docs_router(title))
         app.add_api_route("/openapi.json", self._openapi, include_in_schema=False)
         app.add_exception_handler(HTTPException, self._answer_http_error)

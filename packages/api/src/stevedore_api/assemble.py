@@ -8,9 +8,11 @@ from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.cgroup import usable_cores
+from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DocumentInvalid, LayoutInvalid
@@ -41,9 +43,29 @@ def assemble(settings: Settings) -> App:
     _refuse_other_than_locked(layout, lock)
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
-    groups = _groups(layout, lock, manifest, settings, catalogue)
-    _fill(catalogue, lock, groups)
+    metrics = Metrics(lock.keys.values())
+    shares = _shares(lock, manifest, settings, usable_cores())
     settings = settings.filled(manifest.settings)
+    admission = Admission(
+        settings.max_queued,
+        settings.max_queued_bytes,
+        {key: own.max_queued for share in shares for key, own in share.settings_of.items()},
+    )
+    groups = tuple(
+        WorkerGroup(
+            _command(layout, share, settings, shares),
+            keys=list(share.settings_of),
+            workers=share.workers,
+            settings=settings,
+            settings_of=list(share.settings_of.values()),
+            admission=admission,
+            on_loaded=catalogue.note_loaded,
+            metrics=metrics,
+            name=share.name,
+        )
+        for share in shares
+    )
+    _fill(catalogue, lock, groups)
     health = Health(catalogue, settings, manifest.readiness, _gates(lock, manifest))
     catalogue.on_loaded(health.watch)
     return App(
@@ -53,6 +75,15 @@ def assemble(settings: Settings) -> App:
         hot_path=HotPath(catalogue, settings),
         composition=_composition(lock),
         settings=settings,
+        metrics=metrics,
+        exposition=Exposition(
+            metrics=metrics,
+            catalogue=catalogue,
+            groups=groups,
+            admission=admission,
+            health=health,
+            lock=lock,
+        ),
     )
 
 
@@ -70,49 +101,56 @@ def _refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
 class _Share:
     """What becomes a worker group: models of one environment, each with its settings."""
 
+    name: str
     environment: str
-    pairs: list[tuple[LockedModel, Settings]]
+    models: list[LockedModel]
+    settings_of: dict[str, Settings]
+    """By the models' keys, in their order."""
     workers: int
 
-    @property
-    def models(self) -> list[LockedModel]:
-        return [model for model, _ in self.pairs]
 
+def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_Share]:
+    """Share the models out: a group for each environment, and one for each that asks for its own.
 
-def _groups(
-    layout: Layout, lock: Lock, manifest: Manifest, settings: Settings, catalogue: Catalogue
-) -> tuple[WorkerGroup, ...]:
-    """Make a group for each environment, and one for each model that asks for its own workers."""
-    cores = usable_cores()
-    keys = lock.keys
-    shares = _shares(lock, manifest, settings, cores)
-    settings = settings.filled(manifest.settings)
-    admission = Admission(
-        settings.max_queued,
-        settings.max_queued_bytes,
-        {keys[m]: own.max_queued for s in shares for m, own in s.pairs},
-    )
-    fair_threads = max(1, cores // sum(share.workers for share in shares))
-    groups = []
-    for share in shares:
-        packages = [(model.name, model.version) for model in share.models]
-        command = WorkerCommand(
-            import_path=layout.worker_path(share.environment, packages),
-            models=[model.name for model in share.models],
-            threads=fair_threads if settings.threads == AUTO else settings.threads,
-        )
-        groups.append(
-            WorkerGroup(
-                command,
-                keys=[keys[model] for model in share.models],
-                workers=share.workers,
-                settings=settings,
-                settings_of=[own for _, own in share.pairs],
-                admission=admission,
-                on_loaded=catalogue.note_loaded,
+    A group is called by its environment; one of a single model has the model's key after that.
+    """
+    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    members: dict[str, list[LockedModel]] = {}
+    for model in sorted(lock.models, key=lambda model: pins[model.name, model.version].is_alone):
+        is_alone = pins[model.name, model.version].is_alone
+        own_name = f"{model.environment}:{lock.keys[model]}"
+        members.setdefault(own_name if is_alone else model.environment, []).append(model)
+    shares = []
+    for name, models in members.items():
+        settings_of = {
+            lock.keys[model]: settings.filled(pin.settings).filled(manifest.settings)
+            for model in models
+            if (pin := pins[model.name, model.version])
+        }
+        workers = settings_of[lock.keys[models[0]]].workers
+        shares.append(
+            _Share(
+                name=name,
+                environment=models[0].environment,
+                models=models,
+                settings_of=settings_of,
+                workers=cores if workers == AUTO else workers,
             )
         )
-    return tuple(groups)
+    return shares
+
+
+def _command(
+    layout: Layout, share: _Share, settings: Settings, shares: Sequence[_Share]
+) -> WorkerCommand:
+    """Return what starts a worker of a group; all workers together have a thread for each core."""
+    fair_threads = max(1, usable_cores() // sum(other.workers for other in shares))
+    packages = [(model.name, model.version) for model in share.models]
+    return WorkerCommand(
+        import_path=layout.worker_path(share.environment, packages),
+        models=[model.name for model in share.models],
+        threads=fair_threads if settings.threads == AUTO else settings.threads,
+    )
 
 
 def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> None:
@@ -131,27 +169,6 @@ def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> No
                 number=number,
             )
         )
-
-
-def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_Share]:
-    """Return what each group is made of: first those of environments, then those of one model."""
-    pins = {(pin.name, pin.version): pin for pin in manifest.models}
-    members: dict[tuple[str, LockedModel | None], list[tuple[LockedModel, Settings]]] = {}
-    for model in lock.models:
-        pin = pins[model.name, model.version]
-        own = settings.filled(pin.settings).filled(manifest.settings)
-        place = (model.environment, model if pin.is_alone else None)
-        members.setdefault(place, []).append((model, own))
-    return [
-        _Share(
-            environment=environment,
-            pairs=pairs,
-            workers=cores if (workers := pairs[0][1].workers) == AUTO else workers,
-        )
-        for (environment, _), pairs in sorted(
-            members.items(), key=lambda member: member[0][1] is not None
-        )
-    ]
 
 
 def _gates(lock: Lock, manifest: Manifest) -> dict[str, Mapping[str, float]]:

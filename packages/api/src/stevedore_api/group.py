@@ -8,10 +8,12 @@ worker is free, goes to it alone, and ends in an answer, a refusal or an error:
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from stevedore_api.admission import Admission
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.slots import Call, SlotListeners, WorkerSlot
 from stevedore_api.worker_process import WorkerCommand
@@ -35,16 +37,21 @@ class WorkerGroup:
         settings_of: Sequence[Settings] | None = None,
         admission: Admission,
         on_loaded: Callable[[str, Mapping[str, Json]], None],
+        metrics: Metrics | None = None,
+        name: str = "default",
     ) -> None:
         """Take what starts a worker, how many there are, and whom to tell of a loaded model.
 
         `keys` are what the catalogue calls the command's models, if not by their names, and
-        `settings_of` the settings of each, if they have any of their own.
+        `settings_of` the settings of each, if they have any of their own. `metrics` counts the
+        calls of callers; `name` is what it calls the group.
         """
         self.models: Sequence[str] = tuple(command.models if keys is None else keys)
         self._settings = settings
         self._settings_of = settings_of or [settings] * len(self.models)
         self._admission = admission
+        self._metrics = metrics if metrics is not None else Metrics(self.models)
+        self.name = name
         self._on_loaded = on_loaded
         listeners = SlotListeners(
             on_loaded=self._note_loaded,
@@ -52,7 +59,7 @@ class WorkerGroup:
             on_free=self._dispatch,
             on_end=self._note_end,
         )
-        self._slots = [
+        self.slots = [
             WorkerSlot(command, load_limit_s=settings.load_limit_s, listeners=listeners)
             for _ in range(workers)
         ]
@@ -63,12 +70,12 @@ class WorkerGroup:
 
     def start(self) -> None:
         """Start the workers; returns at once, `on_loaded` tells of each model."""
-        for slot in self._slots:
+        for slot in self.slots:
             slot.start()
 
     async def stop(self) -> None:
         """Kill all workers and wait until they are reaped."""
-        await asyncio.gather(*(slot.stop() for slot in self._slots))
+        await asyncio.gather(*(slot.stop() for slot in self.slots))
 
     def load_failure(self, model: str) -> str | None:
         """Return the code of the error that kept `model` from loading, if one did."""
@@ -123,7 +130,7 @@ class WorkerGroup:
         return call.answer
 
     def _is_loaded(self, model: int) -> bool:
-        if any(model in slot.loaded for slot in self._slots):
+        if any(model in slot.loaded for slot in self.slots):
             return True
         if model in self._load_failures:
             return False
@@ -133,7 +140,7 @@ class WorkerGroup:
 
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
-        for slot in self._slots:
+        for slot in self.slots:
             while slot.is_free and self._is_usable(slot):
                 if not (waiting := self._self_tests or self._queue):
                     return
@@ -144,7 +151,7 @@ class WorkerGroup:
 
     def _is_usable(self, slot: WorkerSlot) -> bool:
         """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
-        return bool(slot.loaded) or not any(other.loaded for other in self._slots)
+        return bool(slot.loaded) or not any(other.loaded for other in self.slots)
 
     def _leave_queue(self, call: Call) -> None:
         if call.is_admitted:
@@ -154,6 +161,11 @@ class WorkerGroup:
     def _end(self, call: Call, timer: asyncio.TimerHandle) -> None:
         timer.cancel()
         self._drop(call)
+        now = time.monotonic()
+        started = call.started_at
+        waited_s = (started or now) - call.admitted_at
+        ran_s = None if started is None else now - started
+        self._metrics.note_call(self.models[call.model], waited_s, ran_s)
 
     def _expire(self, call: Call) -> None:
         self._drop(call)
@@ -186,5 +198,5 @@ def _call(kind: Kind, model: int, body: bytes, limit_s: float) -> Call:
         body=body,
         limit_s=limit_s,
         answer=loop.create_future(),
-        admitted_at=loop.time(),
+        admitted_at=time.monotonic(),
     )

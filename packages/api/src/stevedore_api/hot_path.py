@@ -26,13 +26,15 @@ from stevedore_core.errors import (
 )
 from stevedore_core.frames import Frame, Kind
 
-__all__ = ["Answer", "HotPath", "Receive", "Scope", "Send", "Target"]
+__all__ = ["CLIENT_LEFT", "Answer", "HotPath", "Receive", "Scope", "Send", "Target"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _JSON = b"application/json"
+CLIENT_LEFT = 499
+"""What log and metrics say when nobody waits for the answer any more."""
 _LEFT = Frame(0, 0, 0, b"")
 """Stands for the answer to a call whose client left."""
 
@@ -41,6 +43,8 @@ _LEFT = Frame(0, 0, 0, b"")
 class Target:
     """What a path asks for. `model` is None where the envelope names it."""
 
+    operation: str
+    """What metrics call it."""
     kind: Kind
     model: ServedModel | None
 
@@ -53,6 +57,8 @@ class Answer:
     body: bytes
     model: str | None = None
     closes: bool = False
+    reason: str | None = None
+    """The code of the problem, if it is one."""
 
 
 class _Envelope(msgspec.Struct):
@@ -72,28 +78,28 @@ class HotPath:
         self._arriving_bytes = 0
         self._envelope = msgspec.json.Decoder(_Envelope)
         self.targets: dict[str, Target] = {
-            "/predict": Target(Kind.PREDICT_ENVELOPE, None),
-            "/score": Target(Kind.SCORE_ENVELOPE, None),
+            "/predict": Target("predict", Kind.PREDICT_ENVELOPE, None),
+            "/score": Target("score", Kind.SCORE_ENVELOPE, None),
         }
         for model in catalogue:
             places = [f"/models/{model.name}/versions/{model.version}"]
             if model is catalogue[model.name]:
                 places.append(f"/models/{model.name}")
             for place in places:
-                self.targets[f"{place}/predict"] = Target(Kind.PREDICT, model)
-                self.targets[f"{place}/score"] = Target(Kind.SCORE, model)
+                self.targets[f"{place}/predict"] = Target("predict", Kind.PREDICT, model)
+                self.targets[f"{place}/score"] = Target("score", Kind.SCORE, model)
 
     async def answer(
         self, target: Target, scope: Scope, receive: Receive, request_id: str
-    ) -> Answer | None:
-        """Return the answer to one request; None if the client left while it was read or queued."""
+    ) -> Answer:
+        """Return the answer to one request; its status is `CLIENT_LEFT` if nobody waits for it."""
         model = target.model
         is_read = False
         try:
             _check_headers(scope, self._max_body_bytes)
             body = await self._read(receive)
             if body is None:
-                return None
+                return Answer(CLIENT_LEFT, b"", model.key if model else None)
             is_read = True
             if model is None:
                 model = self._catalogue[self._name(body)]
@@ -101,9 +107,10 @@ class HotPath:
             frame = await (_watched(called, receive) if model.group.has_queue else called)
         except StevedoreError as error:
             status, text = problems.problem_of(error, request_id=request_id)
-            return Answer(status, text, model.key if model else None, closes=not is_read)
+            key = model.key if model else None
+            return Answer(status, text, key, closes=not is_read, reason=error.code)
         if frame is _LEFT:
-            return None
+            return Answer(CLIENT_LEFT, b"", model.key)
         if frame.kind == Kind.ANSWER:
             return Answer(200, frame.body, model.key)
         return _refused(frame, model.key, request_id)
@@ -198,4 +205,4 @@ def _refused(frame: Frame, model: str, request_id: str) -> Answer:
     said = orjson.loads(frame.body)
     code, detail = said.pop("code"), said.pop("detail")
     body = problems.problem(code, detail, request_id=request_id, **said)
-    return Answer(problems.status_of(code), body, model)
+    return Answer(problems.status_of(code), body, model, reason=code)

@@ -1,4 +1,4 @@
-"""Every route but predict and score: health, catalogue, composition.
+"""Every route but predict and score: health, catalogue, composition, metrics.
 
 They only read what `Health`, `Catalogue` and the lock hold. `app` strips trailing slashes before.
 """
@@ -6,13 +6,21 @@ They only read what `Health`, `Catalogue` and the lock hold. `app` strips traili
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.exposition import MEDIA_TYPE, Exposition
 from stevedore_api.health import Health
 from stevedore_core.errors import ModelNotReady, ParameterMissing
 from stevedore_core.strict_json import Json, encode
 
-__all__ = ["catalogue_router", "composition_router", "health_router", "model_health_router"]
+__all__ = [
+    "catalogue_router",
+    "composition_router",
+    "health_router",
+    "metrics_router",
+    "model_health_router",
+]
 
 _PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
 """Below which paths a model is: without a version it is the default one."""
@@ -192,5 +200,17 @@ def composition_router(composition: Json) -> APIRouter:
     async def shown() -> Response:
         """Tell name, version, digest of the lock, models with hashes, environments, base."""
         return _JsonResponse(composition)
+
+    return router
+
+
+def metrics_router(exposition: Exposition) -> APIRouter:
+    """Return the route that Prometheus asks."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Tell what was counted and measured, for Prometheus."""
+        return Response(exposition.text(), media_type=MEDIA_TYPE)
 
     return router

@@ -7,6 +7,8 @@ worker in the place of one that died, ever later the more die in a row. `group` 
 import asyncio
 import logging
 import os
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
@@ -29,7 +31,7 @@ _MOST_DOUBLINGS = 7
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
-    """One thing asked of a worker. Times are the event loop's, in seconds."""
+    """One thing asked of a worker. Times are monotonic, in seconds."""
 
     kind: Kind
     model: int
@@ -69,6 +71,8 @@ class WorkerSlot:
         self._command = command
         self._load_limit_s = load_limit_s
         self._listeners = listeners
+        self.ends: Counter[str] = Counter(died=0, overran=0)
+        """How many workers ended here, by the reason."""
         self._process: WorkerProcess | None = None
         self._reported = 0
         self._call: Call | None = None
@@ -106,7 +110,7 @@ class WorkerSlot:
         assert self._process is not None  # noqa: S101  # a worker that reported is there
         loop = asyncio.get_running_loop()
         self._call = call
-        call.started_at = loop.time()
+        call.started_at = time.monotonic()  # uvloop's clock has whole milliseconds
         self._timer = loop.call_later(call.limit_s, self._overrun)
         self._process.send(Frame(0, call.kind, call.model, call.body))
 
@@ -164,6 +168,7 @@ class WorkerSlot:
                 call.answer.set_exception(DeadlinePassed("the model ran over its limit"))
             else:
                 call.answer.set_exception(WorkerDied("the worker died while it ran the model"))
+        self.ends["overran" if self._overran else "died"] += not self._stopping
         had_loaded = frozenset(self.loaded)
         self.loaded.clear()
         self._reported = 0
