@@ -19,6 +19,8 @@ DEFAULTS = {
     "keep_alive_s": 75,
     "max_queued": 256,
     "max_queued_bytes": 67_108_864,
+    "max_batch": 64,
+    "max_batch_bytes": 64 << 10,
     "deadline_s": 30,
     "call_limit_s": 30,
     "load_limit_s": 300,

@@ -142,7 +142,7 @@ base = "python:3.11 AS x"
         "  `models.front.workers`: expected a whole number from 1 to 64, or `auto`, found `0`",
         (
             "  `models.front.size`: unknown key; known: `call_limit_s`, `deadline_s`, "
-            "`environment`, `gate`, `max_queued`, `min_score`, `version`, `workers`"
+            "`environment`, `gate`, `max_batch`, `max_queued`, `min_score`, `version`, `workers`"
         ),
         "  `serve.readiness`: expected `all` or `any`, found `most`",
         (

@@ -90,6 +90,11 @@ class Exposition(Collector):
             "How long a worker took for it.",
             ((key, model.ran) for key, model in models),
         )
+        yield _histogram(
+            "batch_size",
+            "How many such requests went to a worker at once.",
+            ((key, model.batches) for key, model in models),
+        )
         yield _gauge(
             "queued",
             "Requests that wait for a worker.",

@@ -14,6 +14,8 @@ __all__ = ["Histogram", "Metrics", "ModelMetrics"]
 _MILLISECONDS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
 SECONDS = tuple(bound / 1_000 for bound in _MILLISECONDS)
 """The upper bounds of durations."""
+CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+"""The upper bounds of batches."""
 
 
 class Histogram:
@@ -42,7 +44,7 @@ class Histogram:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelMetrics:
-    """The durations of one model, in seconds."""
+    """The distributions of one model; durations are in seconds."""
 
     answered: Histogram = field(default_factory=Histogram)
     """From the request's headers to the answer."""
@@ -50,6 +52,8 @@ class ModelMetrics:
     """From admission to a worker."""
     ran: Histogram = field(default_factory=Histogram)
     """From a worker to its answer."""
+    batches: Histogram = field(default_factory=lambda: Histogram(CALLS))
+    """How many calls a worker got at once."""
 
 
 class Metrics:
@@ -73,6 +77,10 @@ class Metrics:
             self.refusals[name, reason] += 1
         if model is not None:
             self.models[model].answered.observe(seconds)
+
+    def note_batch(self, model: str, calls: int) -> None:
+        """Count calls that went to a worker at once."""
+        self.models[model].batches.observe(calls)
 
     def note_call(self, model: str, waited_s: float, ran_s: float | None) -> None:
         """Count a call that ended; `ran_s` is None if no worker got it."""

@@ -41,6 +41,8 @@ SERVED: Final[Mapping[str, Range]] = {
     "drain_delay_s": Range(low=0, high=3_600, is_whole=False),
     "drain_s": _WHOLE_SECONDS,
     "load_limit_s": _SECONDS,
+    "max_batch": Range(low=1, high=1 << 16),
+    "max_batch_bytes": _BYTES,
     "max_body_bytes": _BYTES,
     "max_queued": _COUNT,
     "max_queued_bytes": _BYTES,
@@ -54,7 +56,7 @@ SERVED: Final[Mapping[str, Range]] = {
 }
 """What `[serve]` may hold beside `readiness`."""
 
-FOR_MODELS: Final = ("call_limit_s", "deadline_s", "max_queued", "workers")
+FOR_MODELS: Final = ("call_limit_s", "deadline_s", "max_batch", "max_queued", "workers")
 """Which of them a model may have to itself."""
 
 
