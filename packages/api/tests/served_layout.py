@@ -214,6 +214,15 @@ def start_server(layout: Path, log: Path, settings: dict[str, str]) -> Server:
     return server
 
 
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and not merely waiting for its parent to notice its end."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
 def measuring() -> Sequence[str]:
     """Return what makes a front count its lines too, if this run of tests counts them."""
     coverage = sys.modules.get("coverage")

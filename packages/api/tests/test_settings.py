@@ -29,7 +29,7 @@ DEFAULTS = {
     "self_test_limit_s": 5,
     "score_interval_s": 3_600,
     "score_limit_s": 60,
-    "drain_delay_s": 5,
+    "drain_delay_s": 3,
     "drain_s": 20,
     "workers": 1,
     "threads": "auto",

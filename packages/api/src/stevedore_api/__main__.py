@@ -3,17 +3,16 @@
 import argparse
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Sequence
 
 import uvicorn
 
 from stevedore_api.assemble import assemble
 from stevedore_api.http_limits import limited_protocol
 from stevedore_api.settings import PREFIX, Settings
+from stevedore_api.stopping import StoppableServer
 from stevedore_core.errors import StevedoreError
 from stevedore_core.logs import configure_logging
 
@@ -43,24 +42,10 @@ def main(arguments: Sequence[str]) -> int:
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again after a clean stop
     host, port = listener.getsockname()[:2]
     _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    _Server(config, on_signal=app.drain).run(sockets=[listener])
+    StoppableServer(config, app).run(sockets=[listener])
     return 0
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells of the signal before it stops."""
-
-    def __init__(self, config: uvicorn.Config, *, on_signal: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_signal = on_signal
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_signal()
-        super().handle_exit(sig, frame)
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:

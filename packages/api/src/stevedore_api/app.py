@@ -125,17 +125,26 @@ class App:
         else:
             answer = Answer(500, b"")
             try:
-                await self._fastapi(scope, receive, _noting(send, answer, request_id))
+                closes = self._health.is_draining
+                await self._fastapi(
+                    scope, receive, _noting(send, answer, request_id, closes=closes)
+                )
             except Exception:  # noqa: BLE001  # the same
                 _log.exception("request %s", request_id)  # FastAPI has answered, and raises again
             return answer
         if answer.status != CLIENT_LEFT:
+            answer.closes |= self._health.is_draining
             await _send(send, answer, request_id)
         return answer
 
     def drain(self) -> None:
         """Say no more that this process is ready: it is about to stop."""
         self._health.is_draining = True
+
+    def kill_workers(self) -> None:
+        """End all workers at once: this process is about to end itself."""
+        for group in self._groups:
+            group.kill()
 
     def _routes(self) -> FastAPI:
         title = f"{self._composition['name']} {self._composition['version']}"
@@ -234,13 +243,16 @@ async def _send(send: Send, answer: Answer, request_id: str) -> None:
     await send({"type": "http.response.body", "body": answer.body})
 
 
-def _noting(send: Send, answer: Answer, request_id: str) -> Send:
-    """Note the status that FastAPI sends, and add the request id."""
+def _noting(send: Send, answer: Answer, request_id: str, *, closes: bool) -> Send:
+    """Note the status that FastAPI sends, and add the request id and what ends a connection."""
+    added = [(b"x-request-id", request_id.encode())]
+    if closes:
+        added.append((b"connection", b"close"))
 
     async def noted(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             answer.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            message["headers"] = [*message["headers"], *added]
         await send(message)
 
     return noted

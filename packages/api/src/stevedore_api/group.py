@@ -84,6 +84,11 @@ class WorkerGroup:
         for slot in self.slots:
             slot.start()
 
+    def kill(self) -> None:
+        """Kill all workers, from wherever: this process is about to end."""
+        for slot in self.slots:
+            slot.kill()
+
     async def stop(self) -> None:
         """Kill all workers and wait until they are reaped."""
         await asyncio.gather(*(slot.stop() for slot in self.slots))

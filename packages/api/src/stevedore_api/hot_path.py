@@ -51,7 +51,7 @@ class Target:
 
 @dataclass(slots=True)
 class Answer:
-    """What to send back. `closes` if the rest of the request was not read."""
+    """What to send back. `closes` if the connection must end: the rest was not read, or we stop."""
 
     status: int
     body: bytes

@@ -79,10 +79,10 @@ class Settings(BaseModel):
     )
     score_limit_s: Seconds = Field(60, description="Seconds such a score may take.")
     drain_delay_s: float = Field(
-        5,
+        3,
         ge=0,
         allow_inf_nan=False,
-        description="Seconds that new requests are still served when told to stop.",
+        description="Seconds after SIGTERM in which new requests are still served.",
     )
     drain_s: int = Field(
         20, gt=0, description="Seconds that accepted requests get to finish when stopping."

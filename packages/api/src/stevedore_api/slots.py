@@ -8,9 +8,11 @@ caller.
 import asyncio
 import logging
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
@@ -75,6 +77,12 @@ class WorkerSlot:
     def start(self) -> None:
         """Start the worker; returns at once, the listeners hear of the rest."""
         self._spawn(self._start(0.0))
+
+    def kill(self) -> None:
+        """Kill the worker, from wherever: nobody will be told."""
+        if (pid := self.pid) is not None:
+            with suppress(OSError):  # it is gone already
+                os.killpg(pid, signal.SIGKILL)
 
     async def stop(self) -> None:
         """Kill the worker and wait until it is reaped; no other follows."""
