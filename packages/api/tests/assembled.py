@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from stevedore_api.access_log import AccessLog
 from stevedore_api.admission import Admission
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.exposition import Exposition
@@ -17,7 +18,10 @@ from stevedore_core.frames import Frame, Kind
 from stevedore_core.lock import Lock
 from stevedore_core.strict_json import Json
 
-__all__ = ["ScriptedGroup", "catalogue_of", "exposition_of", "frame_of"]
+__all__ = ["SILENT", "ScriptedGroup", "catalogue_of", "exposition_of", "frame_of"]
+
+SILENT = AccessLog(lambda _: None)
+"""Writes nothing."""
 
 
 def frame_of(kind: Kind, body: Json) -> Frame:

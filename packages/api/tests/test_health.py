@@ -170,7 +170,11 @@ def test_a_score_as_gate() -> None:
     def script(kind: Kind) -> Frame:
         if kind == Kind.SELF_TEST:
             return PASSED
-        score = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
+        score: dict[str, Json] = {
+            "name": "score",
+            "value": next(values, 0.4),
+            "direction": "higher",
+        }
         return frame_of(Kind.ANSWER, [score])
 
     async def seen() -> list[str]:

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import httpx
 import pytest
-from assembled import catalogue_of, exposition_of
+from assembled import SILENT, catalogue_of, exposition_of
 from fastapi.routing import APIRoute
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.docs_page import docs_router
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
@@ -128,7 +129,7 @@ def test_routes_are_these() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    found |= {("POST", path) for path in HotPath(catalogue, settings).targets}
+    found |= {("POST", path) for path in HotPath(catalogue, settings, SILENT, Metrics([])).targets}
     assert sorted(found) == sorted(ALL_ROUTES)
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from stevedore_api.access_log import AccessLog
 from stevedore_api.assemble import assemble
-from stevedore_api.http_limits import limited_protocol
+from stevedore_api.http_protocol import protocol_class
+from stevedore_api.line_writer import LineWriter
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_api.stopping import StoppableServer
 from stevedore_core.errors import StevedoreError
@@ -24,16 +26,19 @@ _CANNOT_START = 2
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal ends it; return the exit status."""
     try:
-        app = assemble(Settings.read({**os.environ, **_flags(arguments)}))
+        lines = LineWriter(sys.stdout.fileno())
+        settings = Settings.read({**os.environ, **_flags(arguments)})
+        app = assemble(settings, AccessLog(lines.write_line))
         settings = app.settings
         listener = _listen(settings)
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")
         return _CANNOT_START
-    configure_logging(sys.stdout)
+    configure_logging(lines)
     config = uvicorn.Config(
         app,
-        http=limited_protocol(settings),
+        http=protocol_class(settings, app.hot_path),
+        proxy_headers=False,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -44,7 +49,8 @@ def main(arguments: Sequence[str]) -> int:
     )
     host, port = listener.getsockname()[:2]
     _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    StoppableServer(config, app).run(sockets=[listener])
+    StoppableServer(config, app, lines).run(sockets=[listener])
+    lines.close()
     return 0
 
 

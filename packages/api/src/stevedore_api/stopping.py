@@ -16,6 +16,7 @@ from types import FrameType
 import uvicorn
 
 from stevedore_api.app import App
+from stevedore_api.line_writer import LineWriter
 
 __all__ = ["StoppableServer"]
 
@@ -30,8 +31,10 @@ _HARD_STOP_S = 2.0
 class StoppableServer(uvicorn.Server):
     """Serves `app` until a signal, or the app, ends it."""
 
-    def __init__(self, config: uvicorn.Config, app: App) -> None:
+    def __init__(self, config: uvicorn.Config, app: App, lines: LineWriter) -> None:
+        """Take what is served, and what the log is written with."""
         super().__init__(config)
+        self._lines = lines
         self._app = app
         self._stops_at: float | None = None
 
@@ -57,4 +60,5 @@ class StoppableServer(uvicorn.Server):
     def _cut_off(self) -> None:
         _log.error("cut off: what was not answered yet is lost")
         self._app.kill_workers()
+        self._lines.close()
         os._exit(_CUT_OFF)
