@@ -73,6 +73,12 @@ class Server:
             time.sleep(0.02)
         raise AssertionError(f"{path} was not {status} within {limit_s} s:\n{self.log.read_text()}")
 
+    def wait_until_scored(self) -> None:
+        """Wait until every model has scores."""
+        self.wait_until("/score")
+        while "pending" in str(self.get("/score").json()):
+            time.sleep(0.02)
+
     def lines(self) -> list[dict[str, Json]]:
         """Return the front's log, line by line; a line that is not JSON fails here."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]

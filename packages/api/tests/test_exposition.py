@@ -39,7 +39,7 @@ def server(make_layout: MakeLayout, serve: Serve) -> Server:
     )
     running = serve(layout, deadline_s="1", call_limit_s="3")
     running.wait_until("/readyz")
-    running.wait_until("/score")
+    running.wait_until_scored()
     return running
 
 
@@ -128,8 +128,10 @@ def test_what_becomes_of_workers(server: Server) -> None:
     } == {
         ("default", "died"): 0,
         ("default", "overran"): 0,
+        ("default", "recycled"): 0,
         ("default:own", "died"): 1,
         ("default:own", "overran"): 1,
+        ("default:own", "recycled"): 0,
     }
 
 

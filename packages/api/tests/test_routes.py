@@ -353,8 +353,11 @@ def test_before_a_model_is_loaded(gated: tuple[Server, Path]) -> None:
         assert refusal(answer) == (503, "model-not-ready")
         assert answer.json()["detail"] == detail
         assert answer.headers["retry-after"] == "1"
-    for path in ("/score", "/models/slow/score"):
-        assert refusal(server.get(path)) == (503, "score-pending")
+    assert refusal(server.get("/models/slow/score")) == (503, "score-pending")
+    server.wait_until("/score")
+    scores = server.get("/score").json()
+    assert scores["slow"] == {"pending": "model `slow` was not scored yet"}
+    assert scores["one"]["scores"] == server.get("/models/one/score").json()["scores"]
     assert refusal(server.post("/models/slow/predict", 1)) == (503, "model-not-ready")
     envelope = {"predictor": "slow", "payload": 1}
     assert refusal(server.post("/predict", envelope)) == (503, "model-not-ready")
@@ -374,7 +377,7 @@ def test_before_a_model_is_loaded(gated: tuple[Server, Path]) -> None:
 
     gate.touch()
     server.wait_until("/readyz")
-    server.wait_until("/score")
+    server.wait_until_scored()
     document = server.get("/openapi.json").json()
     operation = document["paths"]["/models/slow/predict"]["post"]
     shown = operation["requestBody"]["content"]["application/json"]

@@ -24,6 +24,8 @@ DEFAULTS = {
     "deadline_s": 30,
     "call_limit_s": 30,
     "load_limit_s": 300,
+    "max_load_tries": 5,
+    "max_worker_rss_bytes": 0,
     "replace_grace_s": 30,
     "self_test_interval_s": 10,
     "self_test_limit_s": 5,

@@ -49,9 +49,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     host, port = listener.getsockname()[:2]
     _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    StoppableServer(config, app, lines).run(sockets=[listener])
+    server = StoppableServer(config, app, lines)
+    server.run(sockets=[listener])
     lines.close()
-    return 0
+    return server.exit_status
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:

@@ -117,6 +117,11 @@ class App:
         """Say no more that this process is ready: it is about to stop."""
         self._health.is_draining = self.hot_path.is_draining = True
 
+    @property
+    def is_hopeless(self) -> bool:
+        """True if no model is loaded, however often it was tried."""
+        return bool(self._groups) and all(group.is_hopeless for group in self._groups)
+
     def kill_workers(self) -> None:
         """End all workers at once: this process is about to end itself."""
         for group in self._groups:

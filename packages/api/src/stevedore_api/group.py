@@ -63,7 +63,12 @@ class WorkerGroup:
             on_end=self._note_end,
         )
         self.slots = [
-            WorkerSlot(command, load_limit_s=settings.load_limit_s, listeners=listeners)
+            WorkerSlot(
+                command,
+                load_limit_s=settings.load_limit_s,
+                max_rss_bytes=settings.max_worker_rss_bytes,
+                listeners=listeners,
+            )
             for _ in range(workers)
         ]
         limits = [
@@ -100,6 +105,11 @@ class WorkerGroup:
     def is_loaded(self, model: str) -> bool:
         """Tell whether a worker has `model`, or had it so lately that its replacement may come."""
         return self._is_loaded(self.models.index(model))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True if no worker has loaded anything, however often it was tried."""
+        return all(slot.failures >= self._settings.max_load_tries for slot in self.slots)
 
     @property
     def has_queue(self) -> bool:

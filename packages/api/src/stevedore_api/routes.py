@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.exposition import MEDIA_TYPE, Exposition
 from stevedore_api.health import Health
-from stevedore_core.errors import ModelNotReady, ParameterMissing
+from stevedore_core.errors import ModelNotReady, ParameterMissing, ScorePending
 from stevedore_core.strict_json import Json, encode
 
 __all__ = [
@@ -135,8 +135,10 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
         return _JsonResponse([model.version for model in catalogue.versions(name)])
 
     async def scores() -> Response:
-        """Tell the scores of all models on their packaged examples."""
-        return _JsonResponse({model.key: health.scores(model.key) for model in catalogue})
+        """Tell the scores of all models on their packaged examples, and which are pending."""
+        if not any(health.latest_scores(model.key) for model in catalogue):
+            raise ScorePending("no model was scored yet")
+        return _JsonResponse({m.key: _scores_or_reason(health, m.key) for m in catalogue})
 
     async def score(request: Request) -> Response:
         """Tell the scores of one model on its packaged examples."""
@@ -179,6 +181,13 @@ def _add_value(router: APIRouter, catalogue: Catalogue, path: str, key: str) -> 
     router.add_api_route(f"/{path}", by_query, description=what, name=path)
     for place in _PLACES:
         router.add_api_route(f"{place}/{path}", by_path, description=what, name=f"{place}/{path}")
+
+
+def _scores_or_reason(health: Health, key: str) -> dict[str, Json]:
+    try:
+        return health.scores(key)
+    except ScorePending as error:
+        return {"pending": str(error)}
 
 
 def _add_refusals(router: APIRouter, catalogue: Catalogue) -> None:

@@ -69,6 +69,15 @@ class Settings(BaseModel):
         30, description="Seconds a worker may spend on one call; then it is killed and replaced."
     )
     load_limit_s: Seconds = Field(300, description="Seconds a worker may take to load its models.")
+    max_load_tries: Count = Field(
+        5,
+        description="How often loading may fail; if it does for all models, the server gives up.",
+    )
+    max_worker_rss_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory in bytes from which a worker is replaced between two calls; 0: never.",
+    )
     replace_grace_s: Seconds = Field(
         30, description="Seconds a worker's replacement may take before its models count as gone."
     )

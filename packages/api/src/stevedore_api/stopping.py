@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _CUT_OFF = 1
 """The exit status where requests may have been lost."""
+_GAVE_UP = 1
+"""The exit status where nothing can be served."""
 _HARD_STOP_S = 2.0
 """Seconds that ending workers and connections may take after all other times are over."""
 
@@ -37,6 +39,7 @@ class StoppableServer(uvicorn.Server):
         self._lines = lines
         self._app = app
         self._stops_at: float | None = None
+        self.exit_status = 0
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # uvicorn's
         """Begin to stop, or stop now (called by Python, between two steps of anything)."""
@@ -55,6 +58,9 @@ class StoppableServer(uvicorn.Server):
         """Tell whether to accept no more (called by uvicorn ten times a second)."""
         if self._stops_at is not None and time.monotonic() >= self._stops_at:
             self.should_exit = True
+        if self._app.is_hopeless and not self.should_exit:
+            _log.error("giving up: no model could be loaded, however often it was tried")
+            self.should_exit, self.exit_status = True, _GAVE_UP
         return await super().on_tick(counter)
 
     def _cut_off(self) -> None:

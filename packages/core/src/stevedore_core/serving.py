@@ -46,6 +46,8 @@ SERVED: Final[Mapping[str, Range]] = {
     "max_body_bytes": _BYTES,
     "max_queued": _COUNT,
     "max_queued_bytes": _BYTES,
+    "max_load_tries": _COUNT,
+    "max_worker_rss_bytes": Range(low=0, high=1 << 40),
     "replace_grace_s": _SECONDS,
     "score_interval_s": _SECONDS,
     "score_limit_s": _SECONDS,

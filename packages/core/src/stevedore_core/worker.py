@@ -50,6 +50,10 @@ def serve(connection: socket.socket, models: Sequence[str]) -> None:
     gc.collect()
     gc.freeze()  # the models live as long as the process: no collection needs to walk them again
     for batch in _batches(connection):
+        if batch[0].kind == Kind.LOAD:
+            number = batch[0].model
+            predictors[number] = _load(connection, number, models[number])
+            continue
         connection.sendall(pack(_replies(predictors[batch[0].model], batch)))
 
 
