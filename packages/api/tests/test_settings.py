@@ -16,6 +16,8 @@ DEFAULTS = {
     "max_headers": 100,
     "header_deadline_s": 10,
     "body_deadline_s": 30,
+    "write_deadline_s": 60,
+    "max_connections": 10_000,
     "keep_alive_s": 75,
     "max_queued": 256,
     "max_queued_bytes": 67_108_864,

@@ -22,7 +22,7 @@ from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HOST_REFUSED, RETRY_STATUSES, HotPath
 from stevedore_api.metrics import Metrics
-from stevedore_api.request_head import is_local, request_id
+from stevedore_api.request_head import is_local, request_id, trace_id
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
@@ -96,6 +96,7 @@ class App:
             status=status,
             duration_s=duration_s,
             model=None,
+            trace_id=trace_id(scope["headers"]),
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: str) -> int:

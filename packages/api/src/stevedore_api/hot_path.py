@@ -21,7 +21,7 @@ from stevedore_api import problems
 from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.metrics import Metrics
-from stevedore_api.request_head import Headers, is_local, request_id
+from stevedore_api.request_head import Headers, is_local, request_id, trace_id
 from stevedore_api.settings import Settings
 from stevedore_core.errors import (
     BodyNotJson,
@@ -146,6 +146,7 @@ class Exchange:
         "_started_at",
         "_target",
         "_timer",
+        "_trace_id",
         "_transport",
         "disconnected",
         "keep_alive",
@@ -177,6 +178,7 @@ class Exchange:
         self._done = done
         self._started_at = time.perf_counter()
         self._request_id = ""
+        self._trace_id: str | None = None
         self._pieces: list[bytes] = []
         self._arrived_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
@@ -193,6 +195,7 @@ class Exchange:
     def begin(self, headers: Headers) -> None:
         """Refuse by the headers what need not be read."""
         self._request_id = request_id(headers)
+        self._trace_id = trace_id(headers)
         try:
             if self._hot_path.is_loopback and not is_local(headers):
                 raise HOST_REFUSED
@@ -344,6 +347,7 @@ class Exchange:
             status=status,
             duration_s=duration_s,
             model=model,
+            trace_id=self._trace_id,
         )
 
 

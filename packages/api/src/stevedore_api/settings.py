@@ -48,6 +48,13 @@ class Settings(BaseModel):
     max_headers: Count = Field(100, description="How many headers a request may have.")
     header_deadline_s: Seconds = Field(10, description="Seconds for the headers to arrive.")
     body_deadline_s: Seconds = Field(30, description="Seconds for the body to arrive.")
+    write_deadline_s: Seconds = Field(
+        60, description="Seconds for a client to read an answer; then it is cut off."
+    )
+    max_connections: Count = Field(
+        10_000,
+        description="How many connections may be open, files permitting; idle ones go first.",
+    )
     keep_alive_s: int = Field(75, gt=0, description="Seconds an idle connection is kept open.")
     max_queued: Count = Field(256, description="How many requests may wait for one model.")
     max_queued_bytes: Count = Field(
