@@ -7,8 +7,12 @@ PORT ?= 8000
 PYTHON ?= python3
 UPGRADE ?=
 SINCE ?= HEAD
+PART ?=
+REGISTRY ?=
 ENGINE ?=
-export ENGINE
+ARCH ?=
+IMAGE ?=
+export ENGINE ARCH
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -23,7 +27,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 .PHONY: help
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) UPGRADE=$(UPGRADE)"
+	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) ARCH=$(ARCH) UPGRADE=$(UPGRADE)"
 
 .PHONY: serve
 serve: tools ## Serve composition NAME, or one model with MODEL=iris, on 127.0.0.1:PORT
@@ -59,6 +63,26 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: release-model
+release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag
+	@$(NOX) -s release_model -- "$(NAME)" $(if $(PART),--part "$(PART)")
+
+.PHONY: release
+release: tools ## Test, build and tag composition NAME; PART=minor raises it first, REGISTRY= pushes
+	@$(NOX) -s release -- "$(NAME)" $(if $(PART),--part "$(PART)") $(if $(REGISTRY),--registry "$(REGISTRY)")
+
+.PHONY: diff
+diff: tools ## Print what moved from release FROM of composition NAME to release TO, or to here; JSON=1
+	@$(STEVEDORE) diff "$(NAME)" "$(FROM)" $(if $(TO),"$(TO)") $(if $(JSON),--json)
+
+.PHONY: push
+push: tools ## Push the image of released composition NAME to REGISTRY, print its digest
+	@$(STEVEDORE) push "$(NAME)" --registry "$(REGISTRY)"
+
+.PHONY: verify
+verify: tools ## Prove that the image of NAME, or IMAGE, is what its lock gives
+	@$(STEVEDORE) verify "$(or $(IMAGE),$(NAME))"
 
 .PHONY: base
 base: tools ## Make the base image of composition NAME anew

@@ -116,6 +116,18 @@ def test_affected(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def release_model(session: nox.Session) -> None:
+    """Release a model: `nox -s release_model -- iris --part minor`; called by make."""
+    releasing(session, "release-model")
+
+
+@nox.session(python=PYTHON)
+def release(session: nox.Session) -> None:
+    """Release a composition: `nox -s release -- bundle --part minor`; called by make."""
+    releasing(session, "release")
+
+
+@nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")
@@ -181,6 +193,16 @@ def members(composition: str, known: list[str]) -> list[str]:
         raise SystemExit(f"there is no composition `{composition}`; there are {COMPOSITIONS}")
     models = tomllib.loads(manifest.read_text(encoding="utf-8")).get("models", {})
     return [composition] if known is COMPOSITIONS else [name for name in models if name in known]
+
+
+def releasing(session: nox.Session, command: str) -> None:
+    """Run a command of `ml-stevedore` that releases; its tests run in the session's Python."""
+    install(session, "test")
+    need_tools(session)
+    python = str(Path(session.bin) / "python")
+    arguments = [str(TOOLS / "ml-stevedore"), command, *session.posargs, "--python", python]
+    # Interrupted, it puts everything back first, and that is waited for.
+    session.run(*arguments, external=True, interrupt_timeout=None, terminate_timeout=None)
 
 
 def install(session: nox.Session, name: str) -> None:

@@ -147,8 +147,33 @@ def test_labels(lock: dict[str, object], start_container: StartContainer) -> Non
         "ml-py-stevedore.lock": f"sha256:{locked}",
         "ml-py-stevedore.models": ",".join(f"{m['name']}={m['version']}" for m in models),
         "ml-py-stevedore.python": lock["python"],
+        "ml-py-stevedore.sbom": SBOM,
     }
     assert all(re.fullmatch("sha256:[0-9a-f]{64}", digest) for digest in (content, base))
+
+
+SBOM = "/opt/stevedore/composition/sbom.cdx.json"
+
+
+def test_bill_of_materials(layers: list[Path]) -> None:
+    """It lists every distribution whose RECORD lies in our layers, and no other."""
+    records, sbom = set(), None
+    for layer in layers:
+        with tarfile.open(layer) as archive:
+            for entry in archive:
+                name = PurePosixPath("/", entry.name)
+                if name.name == "RECORD" and name.parent.suffix == ".dist-info":
+                    records.add(f"{name.parent}")
+                content = archive.extractfile(entry) if f"{name}" == SBOM else None
+                sbom = json.load(content) if content else sbom
+    assert sbom is not None
+    listed = [
+        occurrence["location"]
+        for component in sbom["components"]
+        for occurrence in component["evidence"]["occurrences"]
+    ]
+    assert sorted(listed) == sorted(records)
+    assert len(listed) > len(layers)
 
 
 UNWANTED = re.compile(

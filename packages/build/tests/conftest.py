@@ -2,11 +2,16 @@
 
 import io
 import os
+import shutil
+import socket
+import subprocess
 import tarfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 
+import httpx
 import pytest
 import tiny
 
@@ -30,9 +35,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory of third-party wheels: all that uv sees. Nothing asks the network."""
     directory = tmp_path / "index"
     directory.mkdir()
-    monkeypatch.setenv("UV_OFFLINE", "1")
-    monkeypatch.setenv("UV_FIND_LINKS", str(directory))
-    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv-cache"))
+    tiny.offline(monkeypatch, index=directory, cache=tmp_path / "uv-cache")
     return directory
 
 
@@ -74,6 +77,43 @@ def make_image(engine: Engine, tmp_path: Path) -> Iterator[Callable[[dict[str, b
     yield make
     for name in names:
         engine.run("rmi", "--force", name)
+
+
+@pytest.fixture
+def registry(tmp_path: Path) -> Iterator[str]:
+    """An empty container registry on this machine: its host and port."""
+    program = shutil.which("docker-registry")
+    if program is None:
+        (pytest.fail if _REQUIRED else pytest.skip)("`docker-registry` is not installed")
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{reserved.getsockname()[1]}"
+    settings = tmp_path / "registry.yml"
+    settings.write_text(
+        "version: 0.1\nlog: {level: error}\n"
+        f"storage: {{filesystem: {{rootdirectory: {tmp_path / 'registry'}}}}}\n"
+        f"http: {{addr: {address}}}\n"
+    )
+    log = (tmp_path / "registry.log").open("wb")
+    with log, subprocess.Popen([program, "serve", settings], stdout=log, stderr=log) as process:
+        try:
+            _await_answer(f"http://{address}/v2/", process)
+            yield address
+        finally:
+            process.terminate()
+
+
+def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 10
+    while True:
+        try:
+            httpx.get(url).raise_for_status()
+        except httpx.TransportError:
+            assert process.poll() is None
+            assert time.monotonic() < give_up
+            time.sleep(0.05)
+        else:
+            return
 
 
 @pytest.fixture

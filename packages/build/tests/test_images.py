@@ -86,6 +86,7 @@ def test_containerfile(layers: list[Layer]) -> None:
             ("ml-py-stevedore.lock", f"sha256:{LOCK.digest}"),
             ("ml-py-stevedore.models", "iris=1.0.0,digits=2.1.0"),
             ("ml-py-stevedore.python", "3.11"),
+            ("ml-py-stevedore.sbom", "/opt/stevedore/composition/sbom.cdx.json"),
             (CONTENT_LABEL, content),
         ),
         user="65532:65532",

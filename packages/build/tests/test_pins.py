@@ -7,8 +7,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from socket import create_connection, socket
@@ -16,12 +17,16 @@ from socket import create_connection, socket
 import pytest
 import tiny
 
-from stevedore_build.errors import IndexFailed, LockStale, WorkspaceInvalid
+from stevedore_build.cli import main
+from stevedore_build.errors import IndexFailed, LockStale, ReleaseRefused, WorkspaceInvalid
 from stevedore_build.locking import lock_manifest, refuse_stale
-from stevedore_build.pins import WHEEL_STORE, wheels_of
+from stevedore_build.pins import WHEEL_STORE, refuse_other_than_released, wheels_of
+from stevedore_build.serving import composition_now
+from stevedore_build.tags import write_tag
 from stevedore_build.wheel_index import download
 from stevedore_build.wheels import OwnWheel
 from stevedore_build.workspace import Workspace
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 HEAD = 'name = "pair"\nversion = "1.0.0"\npython = "3.11"\n\n[models]\n'
@@ -327,3 +332,102 @@ def test_two_versions(moved_on: tuple[Workspace, OwnWheel], index: Path) -> None
         ("1.0.0", "default-2"),
     ]
     assert locked.model("iris", "1.0.0").sha256 == old.sha256
+
+
+def released(workspace: Workspace) -> OwnWheel:
+    """Tag what the workspace has as the release of iris 1.0.0, and return its wheel."""
+    wheel = iris(workspace)
+    tiny.name_author(workspace.root)
+    tiny.commit(workspace.root)
+    write_tag(
+        "models",
+        "iris",
+        "1.0.0",
+        subject="Release iris 1.0.0",
+        trailers={"Sha256": wheel.sha256},
+        root=workspace.root,
+    )
+    return wheel
+
+
+@pytest.mark.fault("G9")
+@pytest.mark.usefixtures("index")
+def test_released_version_that_changed(
+    workspace: Workspace,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    figure: Callable[[str], None],
+) -> None:
+    """The commands that lock and build refuse other content under a released version."""
+    monkeypatch.chdir(workspace.root)
+    old = released(workspace)
+    assert main(["lock", "pair"]) == 0
+    assert main(["check", "pair"]) == 0
+    lock = (workspace.composition("pair") / "lock.toml").read_bytes()
+    tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/data.txt", "new")
+    tiny.track(workspace.root)
+    new = iris(workspace)
+    expected = (
+        f"error: `iris` 1.0.0 was released as another wheel: expected sha256 `{old.sha256}`, as "
+        f"the tag `models/iris-v1.0.0` records, found `{new.sha256}`; a released version never "
+        "changes: bump the version with `make release-model NAME=iris PART=patch`, or `minor` or "
+        "`major`"
+    )
+    commands = (["lock"], ["check"], ["layout"], ["image", "--engine=none"])
+    for command in commands:
+        capsys.readouterr()
+        assert main([*command, "pair"]) == 1
+        assert capsys.readouterr().err.splitlines()[-1] == expected, command
+    figure(f"a changed model refused by {len(commands)} of {len(commands)} commands")
+    assert (workspace.composition("pair") / "lock.toml").read_bytes() == lock
+    assert composition_now("pair", workspace=workspace).lock.model("iris").sha256 == new.sha256
+
+
+@pytest.mark.control("G9")
+@pytest.mark.usefixtures("index")
+def test_version_that_changed_and_was_not_released(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the tag, the record of the release, the same change is locked without a word."""
+    monkeypatch.chdir(workspace.root)
+    old = released(workspace)
+    assert main(["lock", "pair"]) == 0
+    tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/data.txt", "new")
+    tiny.track(workspace.root)
+    assert main(["lock", "pair"]) == 1
+    subprocess.run(["git", "tag", "-d", "models/iris-v1.0.0"], cwd=workspace.root, check=True)
+    assert main(["lock", "pair"]) == 0
+    assert Lock.read(workspace.composition("pair")).model("iris").sha256 != old.sha256
+
+
+def test_released_version_in_the_store(workspace: Workspace) -> None:
+    """A wheel from elsewhere has to be the released one too."""
+    old = released(workspace)
+    tiny.add_model(workspace.root, "iris", version="1.1.0")
+    forged = tiny.write_wheel(
+        workspace.root / WHEEL_STORE,
+        "stevedore_model_iris",
+        "1.0.0",
+        entry_points="[ml_py_stevedore.models]\niris = stevedore_model_iris:load\n",
+    )
+    refuse = partial(refuse_other_than_released, workspace=workspace)
+    with pytest.raises(ReleaseRefused) as caught:
+        refuse(wheels_of(manifest(), workspace=workspace))
+    found = hashlib.sha256(forged.read_bytes()).hexdigest()
+    assert str(caught.value) == (
+        f"`iris` 1.0.0 was released as another wheel: expected sha256 `{old.sha256}`, as the tag "
+        f"`models/iris-v1.0.0` records, found `{found}`; remove the other wheel from `dist/wheels` "
+        "or from the index"
+    )
+    forged.unlink()
+    refuse(wheels_of(manifest(), workspace=workspace))
+
+
+def test_history_of_a_released_version(workspace: Workspace) -> None:
+    """Of a released version the commit that was tagged counts, whatever came after it."""
+    old = released(workspace)
+    for version, text in (("1.0.0", "changed after the release"), ("1.1.0", "newer")):
+        tiny.add_model(workspace.root, "iris", version=version)
+        tiny.write(workspace.root / "models/iris/src/stevedore_model_iris/data.txt", text)
+        tiny.commit(workspace.root)
+    assert iris(workspace).sha256 == old.sha256

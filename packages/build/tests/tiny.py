@@ -2,19 +2,29 @@
 
 import base64
 import hashlib
+import json
+import shutil
 import subprocess
 import zipfile
 from collections.abc import Mapping, Sequence
+from importlib.metadata import distribution
 from pathlib import Path
+
+import pytest
 
 from stevedore_build.workspace import Workspace
 
 __all__ = [
+    "add_adder",
     "add_model",
     "add_package",
     "commit",
+    "install",
     "make_repository",
+    "name_author",
+    "offline",
     "track",
+    "use_real_core",
     "write",
     "write_wheel",
 ]
@@ -44,6 +54,29 @@ http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 '''
 
 
+_ADDER = '''
+"""The model `adder`."""
+from stevedore_core.model_package import ModelPackage
+from stevedore_core.predictor import Predictor
+
+class Adder(Predictor):
+    def convert_prediction_input(self, payload):
+        return payload
+
+    def run_predict(self, X):
+        return [x + STEP for x in X]
+
+    def convert_score_input(self, payload):
+        return payload, payload
+
+    def run_scores(self, X, y):
+        return {"step": {"value": STEP, "direction": "lower"}}
+
+def load():
+    return Adder.from_package(ModelPackage(__name__), None)
+'''
+
+
 def write(file: Path, text: str) -> None:
     """Write a file, and the directories above it."""
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -64,6 +97,19 @@ def commit(root: Path, message: str = "Change") -> str:
         ["git", "rev-parse", "HEAD"], cwd=root, check=True, capture_output=True, text=True
     )
     return done.stdout.strip()
+
+
+def name_author(root: Path) -> None:
+    """Set who commits and tags in a repository, whoever runs the tests."""
+    for key, value in (("name", "tests"), ("email", "tests@tests.invalid")):
+        subprocess.run(["git", "config", f"user.{key}", value], cwd=root, check=True)
+
+
+def offline(patch: pytest.MonkeyPatch, *, index: Path, cache: Path) -> None:
+    """Let uv see a directory of wheels and nothing else; nothing asks the network."""
+    patch.setenv("UV_OFFLINE", "1")
+    patch.setenv("UV_FIND_LINKS", str(index))
+    patch.setenv("UV_CACHE_DIR", str(cache))
 
 
 def make_repository(root: Path) -> Workspace:
@@ -137,13 +183,14 @@ def write_wheel(  # noqa: PLR0913 - each is a part of a wheel
     files: Mapping[str, str] | None = None,
     requires: Sequence[str] = (),
     entry_points: str = "",
+    metadata: str = "",
 ) -> Path:
     """Write a third-party wheel of pure Python; it holds one module of its name by default."""
     info = f"{name}-{version}.dist-info"
     content = dict(files if files is not None else {f"{name}/__init__.py": ""})
     needs = "".join(f"Requires-Dist: {requirement}\n" for requirement in requires)
     content[f"{info}/METADATA"] = (
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}"
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}{metadata}"
     )
     content[f"{info}/WHEEL"] = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
     if entry_points:
@@ -156,6 +203,55 @@ def write_wheel(  # noqa: PLR0913 - each is a part of a wheel
         for path, text in content.items():
             archive.writestr(path, text)
     return wheel
+
+
+def install(place: Path, *wheels: Path) -> None:
+    """Unpack wheels into one directory, as an installer would."""
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(place)
+
+
+def use_real_core(root: Path, index: Path) -> None:
+    """Put our own core in place of the stand-in, and what it requires into an index of wheels.
+
+    Those wheels are packed from what is installed beside the tests, so that nothing is fetched.
+    """
+    core = root / "packages/core"
+    shutil.rmtree(core)
+    source = Path(__file__).parents[2] / "core"
+    for part in ("pyproject.toml", "README.md"):
+        write(core / part, (source / part).read_text(encoding="utf-8"))
+    shutil.copytree(source / "src", core / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("jiter", "jsonschema-rs", "orjson"):
+        _pack_installed(name, index)
+
+
+def _pack_installed(name: str, index: Path) -> None:
+    """Pack an installed distribution into a wheel that claims to fit every platform.
+
+    It is right for this one, where the tests run; a lock must be able to cover the others.
+    """
+    installed = distribution(name)
+    stem = f"{name.replace('-', '_')}-{installed.version}"
+    with zipfile.ZipFile(index / f"{stem}-py3-none-any.whl", "w") as archive:
+        for entry in installed.files or ():
+            if ".." not in entry.parts and entry.suffix != ".pyc":
+                archive.write(str(entry.locate()), str(entry))
+
+
+def add_adder(root: Path, *, version: str = "1.0.0", step: int = 1) -> Path:
+    """Write the model `adder`: a real one, which adds `step` to each number of its payload."""
+    directory = add_model(root, "adder", version=version)
+    package = directory / "src" / "stevedore_model_adder"
+    schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    write(package / "__init__.py", _ADDER.replace("STEP", str(step)))
+    write(package / "weights" / "weights.toml", "created = 2026-01-31T12:00:00Z\n[sha256]\n")
+    for kind in ("predict", "score"):
+        write(package / f"{kind}.schema.json", json.dumps(schema))
+        write(package / "examples" / f"{kind}.json", "[1, 2.5]")
+    write(directory / "CHANGELOG.md", f"# Changelog\n\n## {version}\n\nFirst version.\n")
+    return directory
 
 
 def _recorded(text: str) -> str:

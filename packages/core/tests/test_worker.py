@@ -25,10 +25,16 @@ LIMIT_S = 20.0
 """How long a test waits for what takes well under a second."""
 
 OBEDIENT = """
-import ctypes, os, signal, sys, time
+import ctypes, os, signal, sys, time, weakref
 from stevedore_core.predictor import Predictor
 
 ORDER = {"type": "object", "required": ["do"], "properties": {"do": {"type": "string"}}}
+
+CYCLES = weakref.WeakSet()
+
+
+class Cycle:
+    pass
 
 
 class Obedient(Predictor):
@@ -51,6 +57,12 @@ class Obedient(Predictor):
                 )("secret")
             case "object":
                 return object()
+            case "cycle":
+                cycle = Cycle()
+                cycle.itself = cycle
+                CYCLES.add(cycle)
+            case "cycles":
+                return len(CYCLES)
             case "print":
                 print("printed by Python")
                 os.write(1, b"written to descriptor 1\\n")
@@ -123,6 +135,7 @@ StartThread = Callable[[Sequence[str]], Front]
 def in_thread() -> Iterator[StartThread]:
     """Serve models in a thread of this process."""
     threads: list[tuple[threading.Thread, socket.socket]] = []
+    thresholds = gc.get_threshold()
 
     def run(connection: socket.socket, models: Sequence[str]) -> None:
         with connection:
@@ -142,6 +155,7 @@ def in_thread() -> Iterator[StartThread]:
         thread.join(LIMIT_S)
         assert not thread.is_alive()
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture
@@ -374,6 +388,14 @@ def test_a_failure_in_a_batch_is_logged_once_for_each_request(
     assert caplog.text.count("ValueError: secret") == 2
 
 
+def test_what_a_call_leaves_behind_is_collected(front: Front) -> None:
+    """No collection stops a call, so one follows it: garbage does not pile up."""
+    for _ in range(3):
+        assert front.order("cycle") == (Kind.ANSWER, None)
+        assert front.order("echo", 1) == (Kind.ANSWER, 1)
+        assert front.order("cycles") == (Kind.ANSWER, 0)
+
+
 def test_a_frame_may_arrive_in_pieces(front: Front) -> None:
     """The socket cuts where it likes."""
     for byte in pack([Frame(0, Kind.PREDICT, 0, b'{"do":"echo","value":"whole"}')]):
@@ -407,8 +429,10 @@ def test_the_loop_ends_when_the_front_is_gone(part: bytes) -> None:
         with ours:
             ours.sendall(part)
         theirs.settimeout(LIMIT_S)
+        thresholds = gc.get_threshold()
         serve(theirs, [])
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @dataclass

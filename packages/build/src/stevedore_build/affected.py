@@ -14,7 +14,7 @@ from typing import Final
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git
-from stevedore_build.workspace import Package, Workspace, declared_version
+from stevedore_build.workspace import Workspace, version_in
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.lock import Lock
 
@@ -65,7 +65,7 @@ def affected_since(since: str, *, workspace: Workspace) -> Affected:
             if any(_is_below(file, [f"compositions/{name}"]) for file in changed)
         }
     touched = {file.parts[1] for file in changed if file.parts[0] == "models"} & models
-    here = {name: _version_here(workspace.model(name)) for name in touched}
+    here = {name: version_in(workspace.model(name).directory) for name in touched}
     all_served = any(_is_below(file, _EVERY_COMPOSITION) for file in changed)
     rebuilt = {
         name
@@ -111,14 +111,6 @@ def _ships(composition: str, touched: Mapping[str, str | None], workspace: Works
         model.name in touched and touched[model.name] in {None, model.version}
         for model in lock.models
     )
-
-
-def _version_here(package: Package) -> str | None:
-    def read(path: str) -> str:
-        file = package.directory / path
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    return declared_version(read)
 
 
 def _moved_models(composition: str, since: str, workspace: Workspace, room: Path) -> set[str]:

@@ -1,14 +1,20 @@
 """`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
 
 import argparse
+import errno
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
+from stevedore_build import cli_compositions, cli_releases, cli_supply
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
+from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
 from stevedore_build.composing import (
     check_image,
     compose_context,
@@ -19,11 +25,13 @@ from stevedore_build.composing import (
     stop_container,
 )
 from stevedore_build.console import notice
-from stevedore_build.engines import Engine, find_engine
-from stevedore_build.errors import EngineAbsent, WorkspaceInvalid
+from stevedore_build.drafts import draft_directory
+from stevedore_build.engines import find_engine
+from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest
-from stevedore_build.pins import wheels_of
+from stevedore_build.locking import lock_manifest, refuse_released
+from stevedore_build.pins import refuse_other_than_released, wheels_of
+from stevedore_build.platforms import LINUX_AMD64, PLATFORMS, Platform
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.verdict import verdict
 from stevedore_build.workspace import Workspace
@@ -32,6 +40,12 @@ from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 __all__ = ["main"]
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ROOM_NEEDED: Final = (
+    "free some where the repository lies, for instance by removing `.stevedore`, where everything "
+    "is made again when needed, and run this again"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +57,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         workspace = Workspace.around(Path.cwd())
-        parsed.command(workspace, parsed)
+        with _temporary_files(workspace):
+            parsed.command(workspace, parsed)
     except StevedoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"error: {error.strerror}: {_ROOM_NEEDED}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@contextmanager
+def _temporary_files(workspace: Workspace) -> Iterator[None]:
+    """Have temporary files in the store, where the next command removes those of a killed one."""
+    with draft_directory(workspace.store.drafts) as directory:
+        before, tempfile.tempdir = tempfile.tempdir, str(directory)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -99,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--python", type=Path, required=True, help="where the tests run")
         command.set_defaults(command=_check_with, check=check)
     _add_image_commands(commands)
+    cli_releases.add_commands(commands)
+    cli_compositions.add_commands(commands)
+    cli_supply.add_commands(commands)
     return parser
 
 
@@ -115,12 +149,15 @@ def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
             function.__name__.replace("_check_", "test-").strip("_"), help=title
         )
         command.add_argument("name", help="the composition")
-        command.add_argument(
-            "--engine",
-            default=os.environ.get("ENGINE", ""),
-            help="podman, docker, colima or none; by default the first that works",
-        )
+        add_engine_option(command)
         command.set_defaults(command=function)
+        if function in (_base, _image):
+            command.add_argument(
+                "--arch",
+                choices=[p.architecture for p in PLATFORMS if p.system == "linux"],
+                default=os.environ.get("ARCH") or LINUX_AMD64.architecture,
+                help="the kind of processor; others than this machine's can be built, not run",
+            )
         if function is _run:
             command.add_argument("--port", type=int, default=8000)
         if function is _check_image:
@@ -135,7 +172,9 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     except DocumentInvalid:
         previous = None
     wheels = wheels_of(manifest, workspace=workspace)
+    refuse_other_than_released(wheels, workspace=workspace)
     lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
+    refuse_released(lock, root=workspace.root)
     lock.write(directory)
     _say(verdict(lock, wheels, previous=previous))
     _say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
@@ -182,23 +221,25 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _say(renew_base(parsed.name, workspace=workspace, engine=_engine(parsed)))
+    engine, platform = one_engine(parsed.engine), _platform(parsed)
+    _say(renew_base(parsed.name, workspace=workspace, engine=engine, platform=platform))
 
 
 def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    engine = find_engine(parsed.engine)
+    engine, platform = find_engine(parsed.engine), _platform(parsed)
     if engine is None:
-        context = compose_context(parsed.name, workspace=workspace)
+        context = compose_context(parsed.name, workspace=workspace, platform=platform)
         _say(str(context.relative_to(workspace.root)))
     else:
-        _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+        image = compose_image(parsed.name, workspace=workspace, engine=engine, platform=platform)
+        _say(image.reference)
 
 
 def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
     """End with 1 where anything is to be done; whatever does it says what is wrong."""
     try:
         if composition_passed(parsed.name, workspace=workspace):
-            engines = _engines_to_test(parsed.engine)
+            engines = engines_to_test(parsed.engine)
             images = [image_passed(parsed.name, workspace=workspace, engine=e) for e in engines]
             if images and images[0] is not None and None not in images:
                 _say(images[0].reference)
@@ -209,18 +250,18 @@ def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _run(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    engine = _engine(parsed)
+    engine = one_engine(parsed.engine)
     _say(run_container(parsed.name, workspace=workspace, engine=engine, port=parsed.port))
 
 
 def _stop(_: Workspace, parsed: argparse.Namespace) -> None:
-    if not stop_container(parsed.name, engine=_engine(parsed)):
+    if not stop_container(parsed.name, engine=one_engine(parsed.engine)):
         notice(f"no container of `{parsed.name}` runs")
 
 
 def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
     python = parsed.python.absolute()
-    for engine in _engines_to_test(parsed.engine):
+    for engine in engines_to_test(parsed.engine):
         check_image(
             parsed.name,
             workspace=workspace,
@@ -230,24 +271,8 @@ def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
         )
 
 
-def _engine(parsed: argparse.Namespace) -> Engine:
-    engine = find_engine(parsed.engine)
-    if engine is None:
-        raise EngineAbsent("`ENGINE=none` has no base and runs nothing: name an engine")
-    return engine
-
-
-def _engines_to_test(wanted: str) -> list[Engine]:
-    """Return the engines that images are tested in: the wanted one, those listed, or the first."""
-    names = [wanted] if wanted else os.environ.get("STEVEDORE_ENGINES", "").split() or [""]
-    try:
-        found = [find_engine(name) for name in names]
-    except EngineAbsent as absent:
-        if os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1":
-            raise
-        notice(f"images are not tested: {absent}")
-        return []
-    return [engine for engine in found if engine is not None]
+def _platform(parsed: argparse.Namespace) -> Platform:
+    return next(p for p in PLATFORMS if p.name == f"linux/{parsed.arch}")
 
 
 def _say(text: str) -> None:

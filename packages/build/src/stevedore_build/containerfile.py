@@ -6,8 +6,9 @@ passes a strict grammar first, so no name or version can become an instruction.
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from stevedore_build.errors import ContainerfileRefused
 from stevedore_core.fields import IMAGE_REFERENCE
@@ -22,7 +23,9 @@ _VALUE = re.compile(r"[A-Za-z0-9._:/=,+@-][A-Za-z0-9 ._:/=,+@-]*")
 _ARGUMENT = re.compile(r"[A-Za-z0-9._/=:-]+")
 _USER = re.compile(r"[0-9]{1,10}:[0-9]{1,10}")
 _LAST_PORT = 65535
-_PROBE_TIMES = "--interval=10s --timeout=5s --start-period=60s --retries=3"
+_PROBE_TIMES_S = {"interval": 10, "timeout": 5, "start-period": 60}
+_PROBE_RETRIES = 3
+_NANOSECONDS = 10**9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +69,8 @@ class Containerfile:
 
         Variables and labels share an instruction each: engines take time for every one.
         """
+        times = [f"--{name}={seconds}s" for name, seconds in _PROBE_TIMES_S.items()]
+        probing = f"{' '.join(times)} --retries={_PROBE_RETRIES}"
         lines = [f"FROM {self.base}"]
         lines += [f"ADD {tar} /" for tar in self.tars]
         lines += [
@@ -73,10 +78,33 @@ class Containerfile:
             f"LABEL {_quoted(self.labels)}",
             f"EXPOSE {self.port}",
             f"USER {self.user}",
-            f"HEALTHCHECK {_PROBE_TIMES} CMD {json.dumps(self.probe)}",
+            f"HEALTHCHECK {probing} CMD {json.dumps(self.probe)}",
             f"CMD {json.dumps(self.command)}",
         ]
         return "\n".join(lines) + "\n"
+
+    def configuration(self, base: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what an image of this file says about how it starts, in the engines' words.
+
+        `base` is the same of the base: what is not set here comes from there.
+        """
+        variables = dict(pair.split("=", 1) for pair in base.get("Env") or [])
+        variables |= dict(self.environment)
+        return {
+            **base,
+            "Env": [f"{name}={value}" for name, value in variables.items()],
+            "Labels": {**(base.get("Labels") or {}), **dict(self.labels)},
+            "ExposedPorts": {**(base.get("ExposedPorts") or {}), f"{self.port}/tcp": {}},
+            "User": self.user,
+            "Healthcheck": {
+                "Test": ["CMD", *self.probe],
+                "Interval": _PROBE_TIMES_S["interval"] * _NANOSECONDS,
+                "Timeout": _PROBE_TIMES_S["timeout"] * _NANOSECONDS,
+                "StartPeriod": _PROBE_TIMES_S["start-period"] * _NANOSECONDS,
+                "Retries": _PROBE_RETRIES,
+            },
+            "Cmd": list(self.command),
+        }
 
 
 def _quoted(pairs: Iterable[tuple[str, str]]) -> str:

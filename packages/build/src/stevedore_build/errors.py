@@ -8,11 +8,14 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── ReleaseRefused        a release that would break what a release promises
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
     ├── BaseUnusable          no base image can be had, or it cannot carry the composition
-    └── ContainerfileRefused  a value that may not stand in a Containerfile
+    ├── ContainerfileRefused  a value that may not stand in a Containerfile
+    ├── ImageUnreadable       what is to be verified is no image of a composition
+    └── SigningFailed         nothing could be signed, or a signature does not hold
 """
 
 from stevedore_core.errors import StevedoreError
@@ -24,10 +27,13 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
     "LockStale",
+    "ReleaseRefused",
     "ResolutionFailed",
+    "SigningFailed",
     "ToolFailed",
     "WorkspaceInvalid",
 ]
@@ -75,6 +81,12 @@ class ToolFailed(BuildError):
     code = "tool-failed"
 
 
+class ReleaseRefused(BuildError):
+    """A release that would break what a release promises."""
+
+    code = "release-refused"
+
+
 class IndexFailed(BuildError):
     """The index of our own wheels cannot be read."""
 
@@ -103,3 +115,15 @@ class ContainerfileRefused(BuildError):
     """A value that may not stand in a Containerfile."""
 
     code = "containerfile-refused"
+
+
+class ImageUnreadable(BuildError):
+    """What is to be verified is no image of a composition."""
+
+    code = "image-unreadable"
+
+
+class SigningFailed(BuildError):
+    """Nothing could be signed, or a signature does not hold."""
+
+    code = "signing-failed"

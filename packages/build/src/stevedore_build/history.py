@@ -1,6 +1,7 @@
-"""Model packages as git remembers them: an older version comes from the last commit that had it.
+"""What git remembers: an older version of a model, from the last commit that had it, and checkouts.
 
-`pins` builds its wheel from there, `checks` takes its tests. No tag is needed.
+`pins` builds its wheel from there, `checks` takes its tests. Of a released version
+the commit that its tag names counts; no other needs a tag. `comparing` looks at whole releases.
 """
 
 import io
@@ -8,15 +9,18 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from stevedore_build.console import notice
 from stevedore_build.processes import git
+from stevedore_build.tags import find_tag
 from stevedore_build.wheels import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace, declared_version
 
-__all__ = ["is_shallow", "tests_from_history", "wheel_from_history"]
+__all__ = ["checkout_at", "is_shallow", "tests_from_history", "wheel_from_history"]
 
 
 def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> OwnWheel | None:
@@ -41,10 +45,27 @@ def tests_from_history(model: str, version: str, *, workspace: Workspace) -> Pat
         return None
     tests = workspace.store.tests / commit / model
     if not tests.exists():
-        with tempfile.TemporaryDirectory() as scratch, workspace.store.replacing(tests) as draft:
+        with tempfile.TemporaryDirectory() as scratch, workspace.store.adding(tests) as draft:
             exported = _export(commit, model, workspace, Path(scratch))
             shutil.copytree(exported.model(model).directory / "tests", draft)
     return tests
+
+
+@contextmanager
+def checkout_at(commit: str, *, workspace: Workspace) -> Iterator[Workspace]:
+    """Give a checkout of a commit, with the history up to there and no tags, for a while.
+
+    What is generated in it, and the wheels that were released, are this workspace's.
+    """
+    workspace.store.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch) / "checkout"
+        clone = ("clone", "--quiet", "--shared", "--no-tags", "--no-checkout")
+        git(*clone, str(workspace.root), str(root), cwd=workspace.root)
+        git("checkout", "--quiet", "--detach", commit, cwd=root)
+        for name in (workspace.store.root.name, "dist"):
+            (root / name).symlink_to(workspace.root / name, target_is_directory=True)
+        yield Workspace(root=root)
 
 
 def is_shallow(workspace: Workspace) -> bool:
@@ -53,7 +74,10 @@ def is_shallow(workspace: Workspace) -> bool:
 
 
 def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
-    """Return the last commit in which a model has a version."""
+    """Return the commit at which a version was released, or else the last that has it."""
+    released = find_tag("models", model, version, root=workspace.root)
+    if released is not None:
+        return released.commit
     place = f"models/{model}"
     if not git("for-each-ref", "--count=1", cwd=workspace.root):
         return None  # nothing is committed yet

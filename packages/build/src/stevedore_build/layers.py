@@ -6,9 +6,10 @@
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -16,18 +17,23 @@ from stevedore_build.bytecode import compile_bytecode
 from stevedore_build.console import step
 from stevedore_build.installed import refuse_clashes, set_modes, tidy
 from stevedore_build.interpreters import Interpreter, find_interpreter
+from stevedore_build.machines import refuse_other_machines
 from stevedore_build.markers import on_platform
 from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
 from stevedore_build.shared_libraries import needed_libraries, refuse_missing
+from stevedore_build.shipped import shipped_in
 from stevedore_build.store import Store
-from stevedore_build.wheels import stored_wheel
+from stevedore_build.wheels import refuse_other_content, stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
 from stevedore_core.lock import Environment, Lock, LockedModel, Pin
 from stevedore_core.manifest import Manifest
 
-__all__ = ["Layer", "layers_of"]
+__all__ = ["SBOM", "Layer", "layers_of"]
+
+SBOM: Final = "sbom.cdx.json"
+"""The name of the bill of materials beside the lock."""
 
 _FORMAT: Final = "layer 1"
 """Changes when the same inputs would give other files."""
@@ -65,12 +71,12 @@ def layers_of(
         interpreter=find_interpreter(lock.python, store=store),
         libraries=libraries,
     )
-    return (
+    below = (
         *(maker.environment(environment) for environment in lock.environments),
         maker.own({w.distribution: stored_wheel(w, store=store) for w in lock.wheels}),
         *(maker.model(model, stored_wheel(model, store=store)) for model in lock.models),
-        maker.composition(manifest, lock),
     )
+    return (*below, maker.composition(manifest, lock, below))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,14 +115,21 @@ class _Maker:
         name = f"models/{model.name}/{model.version}"
         return self._layer(name, [wheel.parent.name], lambda place: _unpack(wheel, place))
 
-    def composition(self, manifest: Manifest, lock: Lock) -> Layer:
-        """Write the manifest and the lock."""
+    def composition(self, manifest: Manifest, lock: Lock, below: Sequence[Layer]) -> Layer:
+        """Write the manifest, the lock, and the bill of materials of all other layers."""
 
         def fill(place: Path) -> None:
+            # Here only: it takes longer to import than everything else together.
+            from stevedore_build.sbom import sbom_of  # noqa: PLC0415
+
             lock.write(place)
             (place / "composition.toml").write_text(manifest.text, encoding="utf-8")
+            shipped = shipped_in([(layer.name, layer.directory) for layer in below], lock)
+            sbom = sbom_of(lock, shipped, platform=self.platform, python=self.interpreter.version)
+            (place / SBOM).write_text(sbom, encoding="utf-8")
 
-        return self._layer("composition", [manifest.sha256, lock.digest], fill)
+        inputs = [manifest.sha256, lock.digest, self.platform.name, _sbom_writer()]
+        return self._layer("composition", [*inputs, *(layer.digest for layer in below)], fill)
 
     def _layer(self, name: str, inputs: list[str], fill: Callable[[Path], None]) -> Layer:
         target = PurePosixPath(IMAGE_ROOT) / name
@@ -124,7 +137,7 @@ class _Maker:
         digest = hashlib.sha256(key.encode()).hexdigest()
         directory = self.store.layers / digest
         if not directory.is_dir():
-            with self.store.replacing(directory) as draft:
+            with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
                 compile_bytecode(draft, target=target, interpreter=self.interpreter)
@@ -142,6 +155,7 @@ class _Maker:
             run(command, cwd=place.parent)
             tidy(place)
             refuse_clashes(name, place)
+            refuse_other_machines(name, place, self.platform.architecture)
 
     def _needed(self, layer: Layer) -> Mapping[str, str]:
         """Read which shared libraries a layer needs; found once, kept beside it."""
@@ -152,7 +166,16 @@ class _Maker:
         return needed
 
 
+def _sbom_writer() -> str:
+    """Return what writes the bill of materials: another version may write other bytes."""
+    return f"sbom 1, cyclonedx {installed_version('cyclonedx-python-lib')}"
+
+
 def _unpack(wheel: Path, place: Path) -> None:
-    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere."""
+    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere.
+
+    Its directory is named by the sha256 that is locked, and that is what it must have.
+    """
+    refuse_other_content(wheel)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)

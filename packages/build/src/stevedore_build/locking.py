@@ -5,22 +5,24 @@ import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from stevedore_build.console import step
 from stevedore_build.environments import share_out
-from stevedore_build.errors import LockStale, ResolutionFailed, WorkspaceInvalid
+from stevedore_build.errors import LockStale, ReleaseRefused, ResolutionFailed, WorkspaceInvalid
 from stevedore_build.markers import holds
 from stevedore_build.platforms import PLATFORMS
 from stevedore_build.resolve import closure, explain, resolve
+from stevedore_build.tags import find_tag
 from stevedore_build.wheels import OwnWheel, OwnWheels
 from stevedore_build.workspace import OWN_PREFIX, is_own
 from stevedore_core.fields import normalise
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import FRONT_ENVIRONMENT, Manifest, ModelPin
 
-__all__ = ["differences", "lock_manifest", "refuse_stale"]
+__all__ = ["differences", "lock_manifest", "refuse_released", "refuse_stale"]
 
 
 def differences(manifest: Manifest, lock: Lock, wheels: OwnWheels) -> tuple[str, ...]:
@@ -53,6 +55,18 @@ def refuse_stale(manifest: Manifest, lock: Lock, wheels: OwnWheels) -> None:
         raise LockStale(
             f"the lock of `{manifest.name}` is not what would be locked now: {'; '.join(found)}; "
             f"run `make lock NAME={manifest.name}` and review what it changes"
+        )
+
+
+def refuse_released(lock: Lock, *, root: Path) -> None:
+    """Raise `ReleaseRefused` if the version of a lock was released with another lock."""
+    tag = find_tag("compositions", lock.name, lock.version, root=root)
+    if tag is not None and tag.trailer("Lock") != lock.digest:
+        raise ReleaseRefused(
+            f"`{lock.name}` {lock.version} was released with another lock, and a released version "
+            f"stays as it is: `{tag.tag}` has `{tag.trailer('Lock')}`, this is `{lock.digest}`; "
+            f"run `make release NAME={lock.name} PART=patch|minor|major`, or raise `version` in "
+            f"`compositions/{lock.name}/composition.toml`"
         )
 
 

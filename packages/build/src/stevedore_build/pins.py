@@ -12,15 +12,16 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from stevedore_build.errors import WorkspaceInvalid
+from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.history import is_shallow, wheel_from_history
+from stevedore_build.tags import read_tags
 from stevedore_build.wheel_index import download, wheel_pattern
 from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
-from stevedore_build.workspace import MODEL_PREFIX, Workspace
+from stevedore_build.workspace import MODEL_PREFIX, Workspace, version_in
 from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
 
-__all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "wheels_of"]
+__all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "refuse_other_than_released", "wheels_of"]
 
 INDEX_VARIABLE: Final = "STEVEDORE_INDEX_URL"
 """Names a package index in place of the manifest's; may hold user and password."""
@@ -52,6 +53,36 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
     if missing:
         raise WorkspaceInvalid(_nowhere(missing, manifest, workspace, versions))
     return OwnWheels(core=here[core.distribution], api=here[api.distribution], models=models)
+
+
+def refuse_other_than_released(wheels: OwnWheels, *, workspace: Workspace) -> None:
+    """Raise `ReleaseRefused` for every model that was released with other content.
+
+    What git's tags record counts, wherever the wheel was taken from.
+    """
+    released = {(tag.name, tag.version): tag for tag in read_tags("models", root=workspace.root)}
+    told = []
+    for (name, version), wheel in wheels.models.items():
+        tag = released.get((name, version))
+        if tag is None or tag.trailer("Sha256") == wheel.sha256:
+            continue
+        told.append(
+            f"`{name}` {version} was released as another wheel: expected sha256 "
+            f"`{tag.trailer('Sha256')}`, as the tag `{tag.tag}` records, found `{wheel.sha256}`; "
+            + _way_out(name, version, workspace)
+        )
+    if told:
+        raise ReleaseRefused("\n".join(told))
+
+
+def _way_out(name: str, version: str, workspace: Workspace) -> str:
+    """Say how the wheel of a released version becomes again what was released."""
+    if version_in(workspace.root / "models" / name) == version:
+        return (
+            "a released version never changes: bump the version with "
+            f"`make release-model NAME={name} PART=patch`, or `minor` or `major`"
+        )
+    return f"remove the other wheel from `{WHEEL_STORE.as_posix()}` or from the index"
 
 
 def _wheel_elsewhere(pin: ModelPin, manifest: Manifest, workspace: Workspace) -> OwnWheel | None:

@@ -12,8 +12,9 @@ from typing import NoReturn
 from stevedore_build.console import notice
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.locking import differences, lock_manifest, refuse_stale
-from stevedore_build.pins import INDEX_VARIABLE, wheels_of
+from stevedore_build.locking import differences, lock_manifest, refuse_released, refuse_stale
+from stevedore_build.pins import INDEX_VARIABLE, refuse_other_than_released, wheels_of
+from stevedore_build.signing import KEY_VARIABLE
 from stevedore_build.wheels import build_wheels
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
@@ -21,7 +22,15 @@ from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["Served", "composition_now", "fresh", "model_alone", "serve", "serving_command"]
+__all__ = [
+    "Served",
+    "composition_now",
+    "fresh",
+    "model_alone",
+    "released_alone",
+    "serve",
+    "serving_command",
+]
 
 _PYTHON = "3.11"
 
@@ -60,11 +69,17 @@ def composition_now(name: str, *, workspace: Workspace) -> Served:
 
 
 def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
-    """Return a composition as it is locked. Raises `LockStale` if the workspace moved on."""
+    """Return a composition as it is locked.
+
+    Raises `LockStale` if the workspace moved on, `ReleaseRefused` if a released version did.
+    """
     directory = workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
     lock = Lock.read(directory)
-    refuse_stale(manifest, lock, wheels_of(manifest, workspace=workspace))
+    wheels = wheels_of(manifest, workspace=workspace)
+    refuse_other_than_released(wheels, workspace=workspace)
+    refuse_stale(manifest, lock, wheels)
+    refuse_released(lock, root=workspace.root)
     return manifest, lock
 
 
@@ -75,6 +90,17 @@ def model_alone(name: str, *, workspace: Workspace) -> Served:
     version = wheels[package.distribution].version
     manifest = Manifest.of_model(name, version=version, python=_PYTHON)
     return _locked_aside(manifest, workspace, kept=workspace.store.locks / "models" / name)
+
+
+def released_alone(name: str, version: str, *, workspace: Workspace, like: Lock) -> Served:
+    """Return the composition of a released version of a model, with the pins of a lock it fits.
+
+    Raises `ReleaseRefused` if what is found is not what was released.
+    """
+    manifest = Manifest.of_model(name, version=version, python=like.python)
+    refuse_other_than_released(wheels_of(manifest, workspace=workspace), workspace=workspace)
+    kept = workspace.store.locks / "releases" / f"{name}-{version}"
+    return _locked_aside(manifest, workspace, kept=kept, previous=like)
 
 
 def _locked_aside(
@@ -103,7 +129,7 @@ def serving_command(
     outer = {
         name: value
         for name, value in os.environ.items()
-        if name not in (*_FOR_TESTS, INDEX_VARIABLE)
+        if name not in (*_FOR_TESTS, INDEX_VARIABLE, KEY_VARIABLE)
     }
     return command, outer | {
         "PYTHONPATH": path,

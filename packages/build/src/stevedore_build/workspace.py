@@ -19,6 +19,7 @@ __all__ = [
     "Workspace",
     "declared_version",
     "is_own",
+    "version_in",
 ]
 
 ENTRY_POINT_GROUP = "ml_py_stevedore.models"
@@ -135,6 +136,16 @@ def declared_version(read: Callable[[str], str]) -> str | None:
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError):
         return None
     return version if isinstance(version, str) else None
+
+
+def version_in(directory: Path) -> str | None:
+    """Return the version that the files of a package in `directory` say, `None` if they do not."""
+
+    def read(path: str) -> str:
+        file = directory / path
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+    return declared_version(read)
 
 
 def _package(project: Path, prefix: str, import_prefix: str) -> Package:

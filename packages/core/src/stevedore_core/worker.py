@@ -27,6 +27,10 @@ __all__ = ["main", "serve"]
 
 _log = logging.getLogger("stevedore_core.worker")  # whose `__name__` is `__main__`
 _PR_SET_PDEATHSIG = 1
+_CONTAINERS_IN_A_CALL = 100_000
+"""Lists and the like that a call may make before a collection, which finds nothing, stops it."""
+_BATCHES_BETWEEN_COLLECTIONS = 256
+"""After each batch only what it left is looked at; after so many, all that came since loading."""
 _RECEIVED_AT_ONCE_BYTES = 256 << 10
 
 
@@ -49,12 +53,14 @@ def serve(connection: socket.socket, models: Sequence[str]) -> None:
     predictors = {number: _load(connection, number, name) for number, name in enumerate(models)}
     gc.collect()
     gc.freeze()  # the models live as long as the process: no collection needs to walk them again
-    for batch in _batches(connection):
+    gc.set_threshold(_CONTAINERS_IN_A_CALL)
+    for number, batch in enumerate(_batches(connection), start=1):
         if batch[0].kind == Kind.LOAD:
-            number = batch[0].model
-            predictors[number] = _load(connection, number, models[number])
+            model = batch[0].model
+            predictors[model] = _load(connection, model, models[model])
             continue
         connection.sendall(pack(_replies(predictors[batch[0].model], batch)))
+        gc.collect(0 if number % _BATCHES_BETWEEN_COLLECTIONS else 2)
 
 
 def _load(connection: socket.socket, number: int, name: str) -> Predictor | None:
