@@ -240,9 +240,7 @@ def test_settings_that_make_no_sense(layout: Path, scale: Scale, figure: Figure)
         assert status == 2
         said = {line.split("`")[1] for line in lines}
         assert said == {f"STEVEDORE_{name.upper()}" for name in (*wrong, f"unknown_{number}")}
-    figure(
-        f"{rounds} of {rounds} refused with status 2, {len(BAD) + 1} errors listed in each"
-    )
+    figure(f"{rounds} of {rounds} refused with status 2, {len(BAD) + 1} errors listed in each")
 
 
 @pytest.mark.control("B9")
