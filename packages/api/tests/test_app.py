@@ -8,13 +8,14 @@ from urllib.parse import unquote
 import httpx
 import orjson
 import pytest
-from assembled import SILENT, ScriptedGroup, catalogue_of
+from assembled import SILENT, ScriptedGroup, catalogue_of, exposition_of
 from raw_http import RawConnection, request
 from served_layout import Server
 
 from stevedore_api.app import App
 from stevedore_api.health import Health
 from stevedore_api.hot_path import Exchange, HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
@@ -163,13 +164,16 @@ def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     """Return an application of one model, `a`, in a scripted group."""
     catalogue = catalogue_of({"a": None}, group)
     settings = Settings.read({"STEVEDORE_HOST": "0.0.0.0"})  # noqa: S104  # nothing listens
+    metrics = Metrics(["a"])
     return App(
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
-        hot_path=HotPath(catalogue, settings, SILENT),
+        hot_path=HotPath(catalogue, settings, SILENT, metrics),
         composition={"name": "sample", "version": "1.0.0", **composition},
-        is_loopback=False,
+        settings=settings,
+        metrics=metrics,
+        exposition=exposition_of(catalogue),
         access_log=SILENT,
     )
 

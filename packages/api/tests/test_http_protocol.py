@@ -1,4 +1,4 @@
-"""The limits on a request's head, and requests that no client library sends."""
+"""The limits on connections and on a request's head, and requests that no client library sends."""
 
 import time
 from pathlib import Path
