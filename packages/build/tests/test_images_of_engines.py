@@ -3,20 +3,24 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stevedore_build.bases import Base
 from stevedore_build.engines import Engine
-from stevedore_build.images import build_image, containerfile_of, image_name, write_context
+from stevedore_build.errors import EngineFailed
+from stevedore_build.images import build_image, image_name
 from stevedore_build.layers import Layer
 from stevedore_build.store import Store
+from stevedore_build.tars import read_tar, tar_layer
 from stevedore_core.lock import Lock, LockedModel
 
 MakeImage = Callable[[dict[str, bytes]], str]
@@ -78,18 +82,33 @@ def layer_ids(engine: Engine, image: str) -> list[str]:
 def test_same_image_from_another_directory(
     engine: Engine, base: Base, lock: Lock, make_layer: MakeLayer, tmp_path: Path
 ) -> None:
-    """Two directories give equal layers, with podman equal ids, with no cache to help."""
-    images = []
+    """Two directories give equal layers, with podman equal ids, with nothing left to reuse."""
+    images, found = [], []
     for at in ("here", "there"):
-        found = layers(make_layer, at=at)
-        containerfile = containerfile_of(
-            lock, base=base.image, base_name=base.reference, layers=found
-        )
-        context = write_context(containerfile, found, Store(root=tmp_path / f"store-{at}"))
-        images.append(engine.build(context, cached=False))
-    assert layer_ids(engine, images[0]) == layer_ids(engine, images[1])
-    if engine.name == "podman":
+        store = Store(root=tmp_path / f"store-{at}")
+        made = layers(make_layer, at=at)
+        image = build_image(lock, engine=engine, base=base, layers=made, store=store)
+        images.append(image.identity)
+        found.append(layer_ids(engine, image.identity))
+        engine.run("rmi", "--force", image.reference)
+    assert found[0] == found[1]
+    if engine.loads_directories:
         assert images[0] == images[1]
+
+
+def test_changed_tar_is_not_loaded(
+    engine: Engine, base: Base, lock: Lock, make_layer: MakeLayer, store: Store
+) -> None:
+    """A tar that is not what its digest says is refused, and there is no image."""
+    if not engine.loads_directories:
+        pytest.skip(f"{engine.name} is not told the digests of tars")
+    made = layers(make_layer, weights=f"weights {uuid.uuid4()}")
+    changed = tar_layer(made[2], store)
+    read_tar(made[2], store)
+    changed.write_bytes(changed.read_bytes().replace(b"weights", b"changed"))
+    with pytest.raises(EngineFailed, match="Digest did not match"):
+        build_image(lock, engine=engine, base=base, layers=made, store=store)
+    assert engine.find_image(image_name(lock, engine)) is None
 
 
 def test_changed_weights_change_two_layers(
@@ -139,25 +158,21 @@ def test_sizes(engine: Engine, base: Base, lock: Lock, make_layer: MakeLayer, st
     assert all(size > 0 for _, size in image.layer_bytes)
 
 
-BUILD = """
-import sys
-from pathlib import Path
-from dataclasses import replace
-from stevedore_build.engines import ENGINES
-engine = {engine.name: engine for engine in ENGINES}[sys.argv[1]]
-print("begins", flush=True)
-identity = engine.build(Path(sys.argv[2]), cached=False)
-engine.run("tag", identity, sys.argv[3])
-"""
-
-
 @pytest.fixture
-def large_context(base: Base, lock: Lock, make_layer: MakeLayer, store: Store) -> Path:
-    """A context that takes an engine about a second or two."""
+def large_image(base: Base, lock: Lock, make_layer: MakeLayer, store: Store) -> dict[str, Any]:
+    """The parts of an image, ready as tars, that take an engine about a second or two."""
     made = layers(make_layer)
     made[0].directory.joinpath("large").write_bytes(os.urandom(100_000_000))
-    containerfile = containerfile_of(lock, base=base.image, base_name=base.reference, layers=made)
-    return write_context(containerfile, made, store)
+    for layer in made:
+        read_tar(layer, store)
+    return {"lock": lock, "base": base, "layers": made, "store": store}
+
+
+def build_apart(*, begins: Event, **parts: Any) -> None:
+    """Build in a process group of its own, as in a terminal."""
+    os.setpgrp()
+    begins.set()
+    build_image(**parts)
 
 
 def containers(engine: Engine, base: Base) -> set[str]:
@@ -171,21 +186,22 @@ def containers(engine: Engine, base: Base) -> set[str]:
 
 @pytest.mark.parametrize("after_s", [0.2, 0.5, 0.8])
 def test_interrupted_build_leaves_nothing(
-    engine: Engine, base: Base, lock: Lock, large_context: Path, after_s: float
+    engine: Engine, base: Base, lock: Lock, large_image: dict[str, Any], after_s: float
 ) -> None:
     """After Ctrl-C there is neither a name nor a container."""
     reference = image_name(lock, engine)
     before = containers(engine, base)
-    with subprocess.Popen(
-        [sys.executable, "-c", BUILD, engine.name, str(large_context), reference],
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    ) as builder:
-        assert builder.stdout
-        assert builder.stdout.readline() == b"begins\n"
-        time.sleep(after_s)
-        os.killpg(builder.pid, signal.SIGINT)
-        assert builder.wait(timeout=60) != 0
+    apart = get_context("fork")
+    begins = apart.Event()
+    builder = apart.Process(
+        target=build_apart, kwargs={"begins": begins, "engine": engine, **large_image}
+    )
+    builder.start()
+    assert begins.wait(timeout=60)
+    time.sleep(after_s)
+    os.killpg(builder.pid or 0, signal.SIGINT)
+    builder.join(timeout=60)
+    assert builder.exitcode not in (0, None)
     assert engine.find_image(reference) is None
     assert containers(engine, base) - before == set()
+    assert list(large_image["store"].drafts.glob("*")) == []

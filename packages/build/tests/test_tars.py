@@ -8,9 +8,10 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from stevedore_build.errors import LayerRefused
+from stevedore_build.image_directories import ImageTar
 from stevedore_build.layers import Layer
 from stevedore_build.store import Store
-from stevedore_build.tars import tar_layer, tar_name
+from stevedore_build.tars import read_tar, tar_layer, tar_name
 
 LONG_NAME = "n" * 150 + ".py"
 
@@ -100,6 +101,16 @@ def test_made_once(tmp_path: Path, store: Store) -> None:
     assert tar_layer(layer, store).read_bytes() == b"already here"
 
 
+def test_digest(tmp_path: Path, store: Store) -> None:
+    """It is that of the tar, and read once: what is kept is taken from then on."""
+    layer = make_layer(tmp_path / "layer")
+    found = read_tar(layer, store)
+    assert found == ImageTar.read(tar_layer(layer, store))
+    found.path.write_bytes(b"other")
+    assert read_tar(layer, store) == found
+    assert ImageTar.read(found.path) != found
+
+
 def test_links_are_refused(tmp_path: Path, store: Store) -> None:
     """A link could point at anything in the image; all of them are named, and no tar stays."""
     layer = make_layer(tmp_path / "layer")
@@ -111,4 +122,4 @@ def test_links_are_refused(tmp_path: Path, store: Store) -> None:
         "layer `own` may hold files and directories only; "
         "found 2 links or special files: `a-link`, `package/pipe`"
     )
-    assert list(store.tars.iterdir()) == []
+    assert list(store.tars.glob("*")) == []

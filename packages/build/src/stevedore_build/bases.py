@@ -15,6 +15,7 @@ from pathlib import Path
 
 from stevedore_build.engines import Engine
 from stevedore_build.errors import BaseUnusable, EngineFailed
+from stevedore_build.image_directories import ImageTar, load_image
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.platforms import LINUX_AMD64, Platform, host_platform
 from stevedore_build.rootfs import RootFilesystem
@@ -106,9 +107,9 @@ def make_base(
         if renew or not tar.exists():
             with store.replacing(tar) as draft:
                 _bootstrap(python, platform, draft, store, unusable)
-        image = _build(engine, _from_debian(), tar, platform)
+        image = _build(engine, _from_debian(), tar, platform, store)
     else:
-        image = _build(engine, _from_slim(parent, python), None, platform)
+        image = _build(engine, _from_slim(parent, python), None, platform, store)
     engine.run("tag", image, base_name(python, platform))
     return image
 
@@ -159,7 +160,27 @@ def _facts(engine: Engine, image: str, store: Store) -> RootFilesystem:
     return found
 
 
-def _build(engine: Engine, containerfile: str, tar: Path | None, platform: Platform) -> str:
+def _build(
+    engine: Engine, containerfile: str, tar: Path | None, platform: Platform, store: Store
+) -> str:
+    if not engine.loads_directories:
+        return _build_in(engine, containerfile, tar, platform)
+    built = None if tar else _build_in(engine, containerfile, None, platform)
+    configuration = engine.configuration(built) if built else {}
+    # Another version of podman is to give the same image too.
+    (configuration.get("Labels") or {}).pop("io.buildah.version", None)
+    return load_image(
+        engine,
+        instructions=containerfile,
+        configuration=configuration,
+        below=engine.layers(built) if built else (),
+        tars=[ImageTar.read(tar)] if tar else (),
+        platform=platform,
+        store=store,
+    )
+
+
+def _build_in(engine: Engine, containerfile: str, tar: Path | None, platform: Platform) -> str:
     with tempfile.TemporaryDirectory(dir=tar.parent if tar else None) as room:
         context = Path(room)
         (context / "Containerfile").write_text(containerfile)

@@ -17,7 +17,6 @@ from typing import Any
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
 from stevedore_build.platforms import LINUX_AMD64, Platform
-from stevedore_build.saved_images import forget_origin
 
 __all__ = [
     "COLIMA",
@@ -43,9 +42,9 @@ class Engine:
     `command` starts every call, `variables` join its environment. `answers` are the arguments of
     a call that succeeds only if the engine works. `local` is what a local image's name begins
     with. `read_only` makes a container's whole file system read-only. `plain_http` lets it speak to
-    a registry without TLS. `names_build_containers` says that a built image tells which containers
-    it was built in, so its id is never the same twice. `writes_digest` says that the digest of a
-    pushed image is written to a file; otherwise it is printed.
+    a registry without TLS. `loads_directories` says that it takes an image from a directory, with
+    those layers left out that it has: then there is nothing to build. `writes_digest` says that the
+    digest of a pushed image is written to a file; otherwise it is printed.
     """
 
     name: str
@@ -56,7 +55,7 @@ class Engine:
     local: str = ""
     variables: tuple[tuple[str, str], ...] = ()
     plain_http: tuple[str, ...] = ()
-    names_build_containers: bool = False
+    loads_directories: bool = False
     writes_digest: bool = False
 
     def failure(self) -> str | None:
@@ -96,7 +95,7 @@ class Engine:
             said = _last_line(done)
         raise EngineFailed(f"`{' '.join([*self.command, *arguments])}` failed: {said}")
 
-    def build(self, context: Path, *, platform: Platform = LINUX_AMD64, cached: bool = True) -> str:
+    def build(self, context: Path, *, platform: Platform = LINUX_AMD64) -> str:
         """Return the id of the image that `context` and its Containerfile make; it has no name.
 
         An engine that is interrupted leaves a working container behind, so it runs apart from
@@ -107,11 +106,13 @@ class Engine:
             flags = [*self.build_flags, "--force-rm", "--iidfile", str(written)]
             if platform != LINUX_AMD64:
                 flags += ["--platform", platform.name]
-            if not cached:
-                flags.append("--no-cache")
             self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))
-            built = _identity(written.read_text())
-        return self._without_build_containers(built) if self.names_build_containers else built
+            return _identity(written.read_text())
+
+    def load(self, image: Path) -> None:
+        """Take an image from a directory. Raises `EngineFailed`, then nothing of it is left."""
+        # `load` would try every format, and report what the last of them said.
+        self.run("pull", "--quiet", f"dir:{image}")
 
     def find_image(self, reference: str) -> str | None:
         """Return the id of the image that is here under `reference`, or None."""
@@ -189,15 +190,6 @@ class Engine:
         finally:
             self.discard(container)
 
-    def _without_build_containers(self, image: str) -> str:
-        """Return an image with the same layers that does not say where it was built."""
-        with tempfile.TemporaryDirectory() as room:
-            saved = Path(room) / "image"
-            self.run("save", "--quiet", "--format", "docker-dir", "--output", str(saved), image)
-            identity = forget_origin(saved)
-            self.run("load", "--quiet", "--input", str(saved))
-        return identity
-
     def _start(
         self, *arguments: str, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
@@ -241,8 +233,8 @@ PODMAN = Engine(
     local="localhost/",
     plain_http=("--tls-verify=false",),
     writes_digest=True,
-    # Docker's format carries the id of every container that a layer was made in (podman 4.3.1).
-    names_build_containers=True,
+    # What it builds is never the same twice: it names the containers it was built in (4.3.1).
+    loads_directories=True,
 )
 
 DOCKER = Engine(

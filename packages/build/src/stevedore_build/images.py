@@ -12,10 +12,11 @@ from typing import Final
 from stevedore_build.bases import Base
 from stevedore_build.containerfile import Containerfile
 from stevedore_build.engines import Engine
+from stevedore_build.image_directories import load_image
 from stevedore_build.layers import SBOM, Layer
 from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.store import Store
-from stevedore_build.tars import tar_layer, tar_name
+from stevedore_build.tars import read_tar, tar_layer, tar_name
 from stevedore_core.layout import IMAGE_ROOT, Layout
 from stevedore_core.lock import Lock
 
@@ -142,14 +143,24 @@ def build_image(  # noqa: PLR0913 - each is a part of the image
     """
     reference = image_name(lock, engine, platform)
     containerfile = containerfile_of(lock, base=base.image, base_name=base.reference, layers=layers)
-    context = write_context(containerfile, layers, store)
     wanted = dict(containerfile.labels)[CONTENT_LABEL]
     identity = engine.find_image(reference)
     built = identity is None or engine.labels(identity).get(CONTENT_LABEL) != wanted
     if identity is None or built:
-        identity = engine.build(context, platform=platform)
+        if engine.loads_directories:
+            identity = load_image(
+                engine,
+                instructions=containerfile.text(),
+                configuration=containerfile.configuration(engine.configuration(base.image)),
+                below=engine.layers(base.image),
+                tars=[read_tar(layer, store) for layer in layers],
+                platform=platform,
+                store=store,
+            )
+        else:
+            identity = engine.build(write_context(containerfile, layers, store), platform=platform)
         engine.run("tag", identity, reference)
-    sizes = [(layer.name, (context / tar_name(layer)).stat().st_size) for layer in layers]
+    sizes = [(layer.name, tar_layer(layer, store).stat().st_size) for layer in layers]
     return Image(
         reference=reference,
         identity=identity,

@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from stevedore_build.errors import LayerRefused
+from stevedore_build.image_directories import ImageTar
 from stevedore_build.layers import Layer
 from stevedore_build.store import Store
 
-__all__ = ["tar_layer", "tar_name"]
+__all__ = ["read_tar", "tar_layer", "tar_name"]
 
 _FORMAT = "1"
 """Change it with the way tars are written, so that older ones are not reused."""
@@ -36,6 +37,17 @@ def tar_layer(layer: Layer, store: Store) -> Path:
         with store.replacing(tar) as draft:
             _write(layer, draft)
     return tar
+
+
+def read_tar(layer: Layer, store: Store) -> ImageTar:
+    """Return the tar of `layer` with its digest, which is read once and kept beside it."""
+    tar = tar_layer(layer, store)
+    kept = tar.with_suffix(".sha256")
+    if kept.is_file():
+        return ImageTar(path=tar, digest=kept.read_text(encoding="utf-8"))
+    found = ImageTar.read(tar)
+    store.write(kept, found.digest)
+    return found
 
 
 def _write(layer: Layer, tar: Path) -> None:
