@@ -1,5 +1,7 @@
 """Our base: from a registry where one answers, else from Debian, else a sentence that says why."""
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,11 @@ ID = "sha256:" + "a" * 64
 
 ENGINE = """#!/bin/sh
 echo "$@" >>{log}
+case "$*" in
+"pull --quiet dir:"*) cp -r "${{3#dir:}}" {loaded}; exit ;;
+*RootFS*) echo '["{identity}"]'; exit ;;
+*"json .Config"*) echo '{{"Cmd": ["python3"], "Labels": {{"io.buildah.version": "1"}}}}'; exit ;;
+esac
 case "$1" in
 pull) {pull} ;;
 build)
@@ -49,7 +56,11 @@ def make_engine(tmp_path: Path) -> Callable[[str], Engine]:
 
     def make(pull: str) -> Engine:
         text = ENGINE.format(
-            log=tmp_path / "calls", pull=pull, identity=ID, built=tmp_path / "Containerfile"
+            log=tmp_path / "calls",
+            pull=pull,
+            identity=ID,
+            built=tmp_path / "Containerfile",
+            loaded=tmp_path / "loaded",
         )
         return replace(DOCKER, command=(str(program(tmp_path / "engine", text)),))
 
@@ -101,6 +112,39 @@ def test_debian(
     assert "--include=python3.11,libgomp1,libstdc++6,usr-is-merged" in called
     assert "SOURCE_DATE_EPOCH=0" in called
     assert [path.name for path in store.bases.iterdir()] == ["bookworm-py3.11-amd64.tar"]
+
+
+def loaded(place: Path, image: str) -> tuple[list[str], dict[str, object]]:
+    """Return the layers and the configuration of an image that an engine took."""
+    told = json.loads((place / "loaded" / image.removeprefix("sha256:")).read_text())
+    return told["rootfs"]["diff_ids"], told["config"]
+
+
+def test_slim_without_its_origin(
+    make_engine: Callable[[str], Engine], tmp_path: Path, store: Store
+) -> None:
+    """An engine that takes images keeps the layers it built, and forgets what built them."""
+    engine = replace(make_engine("exit 0"), loads_directories=True)
+    image = make_base(engine, python="3.11", platform=LINUX_AMD64, store=store)
+    assert loaded(tmp_path, image) == ([ID], {"Cmd": ["python3"], "Labels": {}})
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert calls[-1] == f"tag {image} {base_name('3.11')}"
+
+
+def test_debian_is_not_built(
+    make_engine: Callable[[str], Engine],
+    bootstrap: Callable[[str], Path],
+    tmp_path: Path,
+    store: Store,
+) -> None:
+    """An engine that takes images gets what Debian gave as it is."""
+    bootstrap("")
+    engine = replace(make_engine("exit 1"), loads_directories=True)
+    image = make_base(engine, python="3.11", platform=LINUX_AMD64, store=store)
+    layer = f"sha256:{hashlib.sha256(b'debian' + bytes([10])).hexdigest()}"
+    assert loaded(tmp_path, image) == ([layer], {})
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert not [call for call in calls if call.startswith("build")]
 
 
 def test_other_machine(

@@ -215,7 +215,7 @@ def test_disk_full(
     """Wherever the room ends, a sentence says so; no name, no container, no draft is left."""
     forget()
     sizes = ("20m", "10m", "2m", "500k")[: scale(1, 4)]
-    places = [*(("repository/.stevedore", size) for size in sizes), ("storage", "20m")]
+    places = [*(("repository/.stevedore", size) for size in sizes), ("storage", "10m")]
     for place, size in places:
         code, left, said = build_in_little_room(room, place, size)
         assert (code, left) == (1, []), (place, size, said)

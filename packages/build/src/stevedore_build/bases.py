@@ -163,6 +163,7 @@ def _facts(engine: Engine, image: str, store: Store) -> RootFilesystem:
 def _build(
     engine: Engine, containerfile: str, tar: Path | None, platform: Platform, store: Store
 ) -> str:
+    """Make an image of what the Containerfile says; with podman its id is the same each time."""
     if not engine.loads_directories:
         return _build_in(engine, containerfile, tar, platform)
     built = None if tar else _build_in(engine, containerfile, None, platform)
