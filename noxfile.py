@@ -160,6 +160,14 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "tests/faults/test_fault_table.py")
 
 
+@nox.session(python=PYTHON)
+def soak(session: nox.Session) -> None:
+    """Load a server for an hour, with crashing clients and a fault a minute: `-- --minutes 5`."""
+    install(session, "packages")
+    install_own(session)
+    session.run("python", "packages/api/tests/soak.py", *session.posargs)
+
+
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
     """Run a check of `ml-stevedore` on one of the known names, if it was asked for."""
     names, options = asked(session, known)
