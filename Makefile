@@ -93,6 +93,8 @@ lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the n
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@for name in tools test packages lint; do \
 		$(COMPILE) -c requirements/uv.txt "requirements/$$name.in" -o "requirements/$$name.txt"; done
+	@for file in benchmarks/requirements/*.in; do \
+		$(COMPILE) -c requirements/uv.txt "$$file" -o "$${file%.in}.txt"; done
 
 .PHONY: clean
 clean: ## Remove everything generated, the tools too

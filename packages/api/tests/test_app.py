@@ -265,6 +265,25 @@ def test_beyond_loopback_any_host_is_served() -> None:
     assert verbose.status_code == 503
 
 
+def test_a_path_is_found_however_it_is_spelled() -> None:
+    """With a slash at its end, a query, or escapes; what is no URL is nothing."""
+    find = in_process(ScriptedGroup(lambda _: Frame(0, Kind.ANSWER, 0, b"1")), {}).hot_path.find
+    for url in (b"/models/a/predict/", b"/models/a/predict?x=1", b"/models/%61/predict/?x"):
+        target = find(url)
+        assert target is not None
+        assert target.path == "/models/a/predict"
+    for url in (
+        b"/models/a/predict//",
+        b"/models/b/predict",
+        b"",
+        b"*",
+        b"http://",
+        b"/\xff",
+        b" ",
+    ):
+        assert find(url) is None
+
+
 def test_every_line_of_the_log_is_json(shared: Server) -> None:
     """Also what the server under ours has to say is one JSON object on a line."""
     with RawConnection(shared.url) as connection:

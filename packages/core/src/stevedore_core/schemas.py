@@ -5,13 +5,16 @@ regex engine whose time grows linearly with the text.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 import jsonschema_rs
+import msgspec
 
 from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
-from stevedore_core.strict_json import Json
+from stevedore_core.number_arrays import Decoder, number_array_decoder
+from stevedore_core.strict_json import Json, decode
 
 __all__ = ["MAX_VIOLATIONS", "Schema"]
 
@@ -41,6 +44,8 @@ class Schema:
 
     document: Json
     _validator: jsonschema_rs.Validator
+    _decoder: Decoder | None
+    """What reads and checks at once, for the schemas that have it."""
 
     @classmethod
     def compile(cls, document: Json, *, where: str) -> "Schema":
@@ -65,7 +70,22 @@ class Schema:
         except ValueError as error:
             reason = _why_unusable(error)
             raise SchemaInvalid(f"`{where}` is not a usable JSON Schema: {reason}") from error
-        return cls(document=document, _validator=validator)
+        decoder = number_array_decoder(document)
+        return cls(document=document, _validator=validator, _decoder=decoder)
+
+    def read(self, body: bytes) -> Json:
+        """Return the payload that `body` holds, checked.
+
+        Raises:
+            BodyNotJson: It is not strict JSON.
+            PayloadInvalid: As `check` does.
+        """
+        if self._decoder is not None:
+            with suppress(msgspec.MsgspecError):  # what is wrong, if anything, is told below
+                return self._decoder.decode(body)
+        payload = decode(body)
+        self.check(payload)
+        return payload
 
     def check(self, payload: Json) -> None:
         """Do nothing if `payload` fits.
