@@ -25,7 +25,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 def test_nothing_fails_that_was_not_asked_for(server: Server, scale: Scale) -> None:
     """Every fault happens, and only what it accounts for is lost."""
-    seconds = scale(18, 300)
+    seconds = scale(8, 300)
     report = soak.run(server, seconds=seconds, fault_every_s=0.5, faults=soak.FAULTS, seed=3)
     assert list(report.unasked) == [], report
     assert set(report.faults) == {fault.__name__ for fault in soak.FAULTS}
