@@ -224,7 +224,7 @@ def is_running(pid: int) -> bool:
     """Tell whether a process is there and not merely waiting for its parent to notice its end."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it goes while it is read
         return False
     return state != "Z"
 
