@@ -95,7 +95,7 @@ def test_workers_killed_inside_the_image(  # fixtures
         callers.await_all()
     assert len(callers.failures) <= kills
     assert {failure.rpartition(" ")[2] for failure in callers.failures} <= {"502"}
-    assert httpx.get(f"{outside(container)}/readyz").json() == "READY"
+    container.await_ready()  # a kill may have hit a self-test
     composition = Path(os.environ["STEVEDORE_COMPOSITION"]).name
     figure(
         f"image of {composition}: {kills} kills cost {len(callers.failures)} of "

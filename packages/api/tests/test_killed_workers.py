@@ -76,7 +76,7 @@ def test_a_killed_worker_costs_one_request(  # noqa: PLR0913, PLR0917  # fixture
     found = lost(callers)
     assert found["hit"] <= kills
     assert found["calm"] == 0
-    assert server.get("/readyz").status_code == 200
+    server.wait_until("/readyz")  # a kill may have hit a self-test
     figure(
         f"{kind}: {kills} kills cost {found['hit']} of {callers.sent['hit']} requests, and 0 of "
         f"{callers.sent['calm']} to another group"
