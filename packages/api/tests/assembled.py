@@ -6,12 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.group import WorkerGroup
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
 
-__all__ = ["ScriptedGroup", "catalogue_of", "frame_of"]
+__all__ = ["SILENT", "ScriptedGroup", "catalogue_of", "frame_of"]
+
+SILENT = AccessLog(lambda _: None)
+"""Writes nothing."""
 
 
 def frame_of(kind: Kind, body: Json) -> Frame:

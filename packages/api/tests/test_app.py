@@ -6,14 +6,15 @@ from typing import cast
 from urllib.parse import unquote
 
 import httpx
+import orjson
 import pytest
-from assembled import ScriptedGroup, catalogue_of
+from assembled import SILENT, ScriptedGroup, catalogue_of
 from raw_http import RawConnection, request
 from served_layout import Server
 
 from stevedore_api.app import App
 from stevedore_api.health import Health
-from stevedore_api.hot_path import HotPath
+from stevedore_api.hot_path import Exchange, HotPath
 from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
@@ -161,23 +162,60 @@ def test_no_payload_is_logged(shared: Server) -> None:
 def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     """Return an application of one model, `a`, in a scripted group."""
     catalogue = catalogue_of({"a": None}, group)
-    settings = Settings.read({})
+    settings = Settings.read({"STEVEDORE_HOST": "0.0.0.0"})  # noqa: S104  # nothing listens
     return App(
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
-        hot_path=HotPath(catalogue, settings),
+        hot_path=HotPath(catalogue, settings, SILENT),
         composition={"name": "sample", "version": "1.0.0", **composition},
         is_loopback=False,
+        access_log=SILENT,
     )
 
 
-async def asked(app: App, method: str, path: str) -> httpx.Response:
+async def asked(app: App, path: str) -> httpx.Response:
     """Send a request to an application in this process, under a foreign host."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://a.example") as client:
-        payload = 1 if method == "POST" else None
-        return await client.request(method, path, json=payload, headers={"x-request-id": "r"})
+        return await client.get(path, headers={"x-request-id": "r"})
+
+
+class Written:
+    """Stands for a transport: keeps what is written."""
+
+    def __init__(self) -> None:
+        """Keep nothing yet."""
+        self.data = b""
+
+    def write(self, data: bytes) -> None:
+        """Keep it."""
+        self.data += data
+
+
+async def exchanged(hot_path: HotPath, url: bytes) -> tuple[int, Json]:
+    """Send a request through the hot path alone, under a foreign host; return status and body."""
+    target = hot_path.find(url)
+    assert target is not None
+    written = Written()
+    done = asyncio.Event()
+    exchange = Exchange(
+        hot_path,
+        target,
+        cast("asyncio.Transport", written),
+        default_headers=b"",
+        keep_alive=True,
+        is_continued=False,
+        done=done.set,
+    )
+    headers = {"host": "a.example", "content-type": "application/json", "x-request-id": "r"}
+    exchange.begin([(name.encode(), value.encode()) for name, value in headers.items()])
+    exchange.take_turn()
+    exchange.add(b"1")
+    exchange.end()
+    await done.wait()
+    head, _, body = written.data.partition(b"\r\n\r\n")
+    return int(head.split()[1]), orjson.loads(body)
 
 
 def test_our_own_failure_is_500_in_fixed_words(caplog: pytest.LogCaptureFixture) -> None:
@@ -189,21 +227,21 @@ def test_our_own_failure_is_500_in_fixed_words(caplog: pytest.LogCaptureFixture)
     group = ScriptedGroup(fail)
     composition: dict[str, Json] = {"base": cast("Json", object())}
     app = in_process(group, composition)
-    for method, path in (("POST", "/models/a/predict"), ("POST", "/models/a/score")):
-        answer = asyncio.run(asked(app, method, path))
-        assert answer.status_code == 500
-        assert answer.json() == {
+    for path in (b"/models/a/predict", b"/models/a/score"):
+        status, body = asyncio.run(exchanged(app.hot_path, path))
+        assert status == 500
+        assert body == {
             "type": "urn:ml-py-stevedore:problem:internal-error",
             "title": "Something went wrong here",
             "status": 500,
             "detail": "the request could not be answered; the log has the reason",
             "request_id": "r",
         }
-    answer = asyncio.run(asked(app, "GET", "/composition"))
+    answer = asyncio.run(asked(app, "/composition"))
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:ml-py-stevedore:problem:output-not-json"
     group.is_loaded = fail  # type: ignore[method-assign, assignment]  # the fake breaks here too
-    answer = asyncio.run(asked(app, "GET", "/health"))
+    answer = asyncio.run(asked(app, "/health"))
     assert answer.status_code == 500
     assert answer.json()["type"] == "urn:ml-py-stevedore:problem:internal-error"
     assert answer.headers["x-request-id"] == "r"
@@ -216,9 +254,9 @@ def test_beyond_loopback_any_host_is_served() -> None:
     """Behind a network the names are the operator's business; draining ends readiness."""
     group = ScriptedGroup(lambda _: Frame(0, Kind.ANSWER, 0, b"1"))
     app = in_process(group, {})
-    assert asyncio.run(asked(app, "POST", "/models/a/predict")).json() == 1
+    assert asyncio.run(exchanged(app.hot_path, b"/models/a/predict")) == (200, 1)
     app.drain()
-    verbose = asyncio.run(asked(app, "GET", "/readyz?verbose"))
+    verbose = asyncio.run(asked(app, "/readyz?verbose"))
     assert verbose.json() == {"a": {"ready": False, "reason": "draining"}}
     assert verbose.status_code == 503
 

@@ -5,20 +5,18 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
+from grouped import in_group, loaded
 from raw_http import RawConnection, request
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
-from stevedore_api.admission import Admission
 from stevedore_api.group import WorkerGroup
-from stevedore_api.settings import Settings
-from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull, WorkerDied
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.layout import Layout
@@ -29,42 +27,6 @@ PREDICT = "/models/one/predict"
 def later(server: Server, path: str, payload: Json) -> "Future[httpx.Response]":
     """Send a POST from a thread of its own."""
     return ThreadPoolExecutor(1).submit(server.post, path, payload)
-
-
-def in_group(
-    layout: Path,
-    run: Callable[[WorkerGroup], Awaitable[None]],
-    *,
-    workers: int = 1,
-    **settings: str,
-) -> None:
-    """Run a group of the model `one` in this process."""
-
-    async def main() -> None:
-        paths = Layout(root=layout).worker_path("default", [("one", "1.0.0")])
-        read = Settings.read({f"STEVEDORE_{n.upper()}": value for n, value in settings.items()})
-        group = WorkerGroup(
-            WorkerCommand(import_path=paths, models=["one"], threads=1),
-            workers=workers,
-            settings=read,
-            admission=Admission(read.max_queued, read.max_queued_bytes),
-            on_loaded=lambda _name, _said: None,
-        )
-        group.start()
-        try:
-            await run(group)
-        finally:
-            await group.stop()
-
-    asyncio.run(main())
-
-
-async def loaded(group: WorkerGroup, limit_s: float = 20) -> None:
-    """Wait until the group has its model."""
-    begun = time.monotonic()
-    while not group.is_loaded("one"):
-        assert time.monotonic() - begun < limit_s
-        await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -110,9 +110,10 @@ def test_the_front_imports_no_library_of_a_model(layout: Path) -> None:
     """It holds what HTTP needs: no numerics, no framework, no parser of forms, no model."""
     assemble = (
         "import stevedore_api.__main__, sys\n"
+        "from stevedore_api.access_log import AccessLog\n"
         "from stevedore_api.assemble import assemble\n"
         "from stevedore_api.settings import Settings\n"
-        f"assemble(Settings.read({{'STEVEDORE_LAYOUT': {str(layout)!r}}}))\n"
+        f"assemble(Settings.read({{'STEVEDORE_LAYOUT': {str(layout)!r}}}), AccessLog(print))\n"
         "print(*sys.modules)"
     )
     modules = subprocess.run(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from assembled import catalogue_of
+from assembled import SILENT, catalogue_of
 from fastapi.routing import APIRoute
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
@@ -124,7 +124,7 @@ def test_routes_are_these() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    found |= {("POST", path) for path in HotPath(catalogue, settings).targets}
+    found |= {("POST", path) for path in HotPath(catalogue, settings, SILENT).targets}
     assert sorted(found) == sorted(ALL_ROUTES)
 
 

@@ -18,6 +18,8 @@ DEFAULTS = {
     "keep_alive_s": 75,
     "max_queued": 256,
     "max_queued_bytes": 67_108_864,
+    "max_batch": 64,
+    "max_batch_bytes": 65_536,
     "deadline_s": 30,
     "call_limit_s": 30,
     "load_limit_s": 300,

@@ -39,7 +39,7 @@ class Ears:
         """Hear nothing yet."""
         self.frames: list[Frame] = []
         self.ends = 0
-        self.process = WorkerProcess(self.frames.append, self._end)
+        self.process = WorkerProcess(self.frames.extend, self._end)
 
     def _end(self) -> None:
         self.ends += 1
@@ -48,7 +48,7 @@ class Ears:
 def test_frames_arrive_in_any_pieces() -> None:
     """A frame is handed on once it is whole, however the bytes were cut."""
     frames = [Frame(1, Kind.ANSWER, 0, b"abc"), Frame(2, Kind.REFUSAL, 3, b"")]
-    data = b"".join(map(pack, frames))
+    data = pack(frames)
     for size in (1, 5, len(data)):
         ears = Ears()
         for begin in range(0, len(data), size):
@@ -59,9 +59,9 @@ def test_frames_arrive_in_any_pieces() -> None:
 def test_a_frame_that_is_too_long_is_not_awaited(caplog: pytest.LogCaptureFixture) -> None:
     """A worker that announces more than the front keeps is ended."""
     ears = Ears()
-    header = bytearray(pack(Frame(0, Kind.ANSWER, 0, b"")))
+    header = bytearray(pack([Frame(0, Kind.ANSWER, 0, b"")]))
     header[:4] = (MAX_BODY_BYTES + 1).to_bytes(4, "big")
-    ears.process.data_received(bytes(header) + pack(Frame(1, Kind.ANSWER, 0, b"")))
+    ears.process.data_received(bytes(header) + pack([Frame(1, Kind.ANSWER, 0, b"")]))
     assert ears.frames == []
     assert caplog.messages == [f"worker None sent a frame of {MAX_BODY_BYTES + 1} bytes"]
 
@@ -69,7 +69,7 @@ def test_a_frame_that_is_too_long_is_not_awaited(caplog: pytest.LogCaptureFixtur
 def test_a_process_that_never_started() -> None:
     """Sending to it and ending it do nothing, and there is nothing to wait for."""
     ears = Ears()
-    ears.process.send(Frame(0, Kind.PREDICT, 0, b""))
+    ears.process.send([Frame(0, Kind.PREDICT, 0, b"")])
     ears.process.kill()
     assert ears.process.pid is None
     assert asyncio.run(ears.process.wait()) == 0

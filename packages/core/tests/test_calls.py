@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stevedore_core import calls
@@ -223,3 +224,107 @@ def test_an_output_that_raises_while_it_is_written_costs_its_call_only() -> None
     with pytest.raises(PredictorFailed) as caught:
         calls.predict(stepping(lambda _: Trap()), b"[1]")
     assert isinstance(caught.value.__cause__, SystemExit)
+
+
+class Batched(Stepping):
+    """A Predictor whose calls may go together; its model is given all instances at once."""
+
+    batchable = True
+
+
+NUMBERS: Json = {"type": "array", "items": {"type": "number"}}
+
+
+def batched(step: Step) -> Batched:
+    """Return a batchable Predictor called `m`."""
+    return Batched(step, "m", [1, 2], NUMBERS, [1], ANY)
+
+
+def doubled(numbers: list[float]) -> list[float]:
+    """Double each number; refuse 13 as some models refuse a value, and none as many do."""
+    if 13 in numbers or not numbers:
+        raise ValueError
+    return [2 * number for number in numbers]
+
+
+def many(predictor: Predictor, *bodies: bytes) -> list[bytes | str]:
+    """Return the answers to bodies that came together; for a failure its code."""
+    results = calls.predict_many(predictor, [calls.Request(body) for body in bodies])
+    return [result if isinstance(result, bytes) else result.code for result in results]
+
+
+def test_many_are_run_once() -> None:
+    """All that can be run together is one call of the model, and each gets its own part."""
+    runs = []
+
+    def counted(numbers: list[float]) -> list[float]:
+        runs.append(list(numbers))
+        return doubled(numbers)
+
+    assert many(batched(counted), b"[1]", b"[2,3]", b"[4]") == [b"[2]", b"[4,6]", b"[8]"]
+    assert runs == [[1, 2, 3, 4]]
+
+
+def test_many_envelopes() -> None:
+    """Envelopes and bare payloads go together."""
+    requests = [
+        calls.Request(b'{"predictor":"m","payload":[1]}', envelope=True),
+        calls.Request(b"[2]"),
+        calls.Request(b'{"predictor":"x","payload":[1]}', envelope=True),
+    ]
+    first, second, third = calls.predict_many(batched(doubled), requests)
+    assert (first, second) == (b"[2]", b"[4]")
+    assert isinstance(third, ModelUnknown)
+
+
+@pytest.mark.parametrize(
+    ("bad", "answer"),
+    [
+        (b"{", "body-not-json"),
+        (b'["x"]', "payload-invalid"),
+        (b"[13]", "predictor-failed"),
+        (b"[]", "predictor-failed"),
+    ],
+)
+def test_a_bad_request_fails_alone(bad: bytes, answer: str) -> None:
+    """Whatever is wrong with one of many, the others get their answers, in their order."""
+    assert many(batched(doubled), b"[1]", bad, b"[2]") == [b"[2]", answer, b"[4]"]
+    assert many(batched(doubled), bad, bad) == [answer, answer]
+
+
+def test_an_answer_that_cannot_be_written_fails_alone() -> None:
+    """NaN for one instance is no failure of the others."""
+    predictor = batched(lambda numbers: [1 / n if n else float("nan") for n in numbers])
+    assert many(predictor, b"[1]", b"[0]", b"[2]") == [b"[1.0]", "output-not-json", b"[0.5]"]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda numbers: [sum(numbers)],
+        sum,
+        lambda numbers: "x" * len(numbers),
+        lambda numbers: dict.fromkeys(map(str, numbers)),
+        lambda _: None,
+    ],
+    ids=["another length", "a number", "a text", "an object", "nothing"],
+)
+def test_what_is_no_array_of_as_many_is_run_alone(step: Step) -> None:
+    """A model that is not what it says gives everybody what it would give them alone."""
+    predictor = batched(step)
+    alone = [calls.predict(predictor, body) for body in (b"[1]", b"[2,3]")]
+    assert many(predictor, b"[1]", b"[2,3]") == alone
+
+
+def test_a_payload_that_is_no_array_is_run_alone() -> None:
+    """A schema may admit more than arrays."""
+    predictor = Batched(same, "m", [1], ANY, [1], ANY)
+    assert many(predictor, b"[1]", b"2", b"[3]") == [b"[1]", b"2", b"[3]"]
+
+
+def test_arrays_are_split_too() -> None:
+    """What numpy returns is cut like a list."""
+    tuples = batched(lambda numbers: tuple(2 * n for n in numbers))
+    assert many(tuples, b"[1]", b"[2,3]") == [b"[2]", b"[4,6]"]
+    arrays = batched(lambda numbers: np.array(numbers) * 2)
+    assert many(arrays, b"[1]", b"[2,3]") == [b"[2]", b"[4,6]"]

@@ -7,40 +7,69 @@ import pytest
 from stevedore_core.frames import (
     HEADER_BYTES,
     MAX_BODY_BYTES,
+    MAX_FOLLOWING,
     Frame,
-    Header,
+    FrameBuffer,
     Kind,
     pack,
-    unpack_header,
 )
 
 
 def test_a_frame_is_a_header_and_its_body() -> None:
-    """Length, call, kind and model in network order, then the body."""
-    frame = Frame(call=0x01020304, kind=Kind.PREDICT, model=0x0506, body=b"[1]")
-    assert pack(frame) == b"\0\0\0\x03\1\2\3\4\1\5\6[1]"
-    assert HEADER_BYTES == 11
+    """Length, how many follow, kind and model in network order, then the body."""
+    frame = Frame(following=0x0102, kind=Kind.PREDICT, model=0x0506, body=b"[1]")
+    assert pack([frame]) == b"\0\0\0\x03\1\2\1\5\6[1]"
+    assert pack([frame, frame]) == pack([frame]) * 2
+    assert HEADER_BYTES == 9
 
 
-@pytest.mark.parametrize("kind", Kind)
-@pytest.mark.parametrize("body", [b"", b"x" * 100_000])
-def test_what_was_packed_is_unpacked(kind: Kind, body: bytes) -> None:
-    """The header says what the frame was made of, and the rest is its body."""
-    data = pack(Frame(call=2**32 - 1, kind=kind, model=2**16 - 1, body=body))
-    assert unpack_header(data[:HEADER_BYTES]) == Header(
-        body_bytes=len(body), call=2**32 - 1, kind=kind, model=2**16 - 1
-    )
-    assert data[HEADER_BYTES:] == body
+@pytest.mark.parametrize("cut_bytes", [1, 2, 8, 9, 10, 100, 10_000])
+def test_frames_come_out_of_any_pieces(cut_bytes: int) -> None:
+    """What was packed is unpacked once it is whole, however the stream was cut."""
+    bodies = (b"", b"[1]", b"x" * 1_000, b"y", b"")
+    frames = [
+        Frame(MAX_FOLLOWING - n, kind, 2**16 - 1, body)
+        for kind in Kind
+        for n, body in enumerate(bodies)
+    ]
+    data = pack(frames)
+    buffer = FrameBuffer()
+    found: list[Frame] = []
+    for begin in range(0, len(data), cut_bytes):
+        found += buffer.feed(data[begin : begin + cut_bytes])
+        whole_bytes = sum(HEADER_BYTES + len(frame.body) for frame in found)
+        assert whole_bytes <= begin + cut_bytes
+    assert found == frames
+
+
+def test_a_long_body_is_put_together_once() -> None:
+    """The pieces of a body are kept as they came until it is whole."""
+    frame = Frame(0, Kind.ANSWER, 0, b"x" * 1_000_000)
+    data = pack([frame, frame])
+    buffer = FrameBuffer()
+    found = [buffer.feed(data[begin : begin + 1_000]) for begin in range(0, len(data), 1_000)]
+    assert [len(frames) for frames in found if frames] == [1, 1]
+    assert found[-1] == [frame]
+
+
+def test_a_frame_that_is_too_long_is_not_awaited() -> None:
+    """The header is enough to know."""
+    header = bytearray(pack([Frame(0, Kind.ANSWER, 0, b"")]))
+    header[:4] = MAX_BODY_BYTES.to_bytes(4, "big")
+    assert FrameBuffer().feed(bytes(header)) == []
+    header[:4] = (MAX_BODY_BYTES + 1).to_bytes(4, "big")
+    with pytest.raises(ValueError, match=rf"^a frame of {MAX_BODY_BYTES + 1} bytes$"):
+        FrameBuffer().feed(bytes(header))
 
 
 @pytest.mark.parametrize(
     "frame",
-    [Frame(2**32, Kind.PREDICT, 0, b""), Frame(0, 256, 0, b""), Frame(0, Kind.SCORE, -1, b"")],
+    [Frame(2**16, Kind.PREDICT, 0, b""), Frame(0, 256, 0, b""), Frame(0, Kind.SCORE, -1, b"")],
 )
 def test_what_the_header_cannot_hold_is_an_error(frame: Frame) -> None:
     """No number is cut to fit."""
     with pytest.raises(struct.error):
-        pack(frame)
+        pack([frame])
 
 
 def test_the_longest_body_fits_the_header() -> None:

@@ -330,3 +330,39 @@ def test_values_of_models_are_written(value: object, body: str) -> None:
 def test_floats_of_32_bits_keep_their_shortest_form() -> None:
     """A 32-bit float is written with the digits that tell it from its neighbours."""
     assert encode(np.array([0.1], dtype=np.float32)) == b"[0.1]"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        *("0", "-0", "-0.0", "7", "-7", "0.1", "1e5", "1E-5", "1e-400", "5e-324"),
+        *("1.7976931348623157e308", f"0.{'1' * 40}", str(2**63), str(-(2**64))),
+        *("9" * digits for digits in range(17, 24)),
+    ],
+)
+def test_numbers_are_read_alike_wherever_they_stand(number: str) -> None:
+    """Arrays of numbers are read by a faster parser: value and type are those of any other body."""
+    alone = decode(f"[[{number}], true, null]".encode())
+    with_text = decode(f'[[{number}], true, null, "x"]'.encode())
+    assert repr(with_text) == f"{repr(alone)[:-1]}, 'x']"
+
+
+@pytest.mark.parametrize("number", ["01", "1.", "+1", ".1", "1e", "NaN", "-Infinity", "1e400", "-"])
+def test_what_is_no_number_is_refused_alike(number: str) -> None:
+    """In an array of numbers as beside a text, and in the same words."""
+    messages = set()
+    for body in (f"[{number}]", f'[{number},"x"]'):
+        with pytest.raises(BodyNotJson) as caught:
+            decode(body.encode())
+        messages.add(str(caught.value).partition(" at line")[0])
+    assert len(messages) == 1
+
+
+@pytest.mark.parametrize("rows", [10, 64, 65, 1_000])
+def test_many_arrays_of_numbers_are_not_deep(rows: int) -> None:
+    """Depth is counted, not brackets; braces and brackets count alike."""
+    assert decode(b"[%b]" % b",".join([b"[1,2]"] * rows)) == [[1, 2]] * rows
+    within = b"[" * 62 + b'{"a":[1]}' + b"]" * 62
+    assert decode(within) == json.loads(within)
+    with pytest.raises(BodyNotJson):
+        decode(b"[" + within + b"]")

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from stevedore_core.frames import HEADER_BYTES, MAX_BODY_BYTES, Frame, Kind, pack, unpack_header
+from stevedore_core.frames import MAX_BODY_BYTES, Frame, FrameBuffer, Kind, pack
 from stevedore_core.worker import serve
 
 InstallModel = Callable[..., Path]
@@ -25,10 +25,16 @@ LIMIT_S = 20.0
 """How long a test waits for what takes well under a second."""
 
 OBEDIENT = """
-import ctypes, os, signal, sys, time
+import ctypes, os, signal, sys, time, weakref
 from stevedore_core.predictor import Predictor
 
 ORDER = {"type": "object", "required": ["do"], "properties": {"do": {"type": "string"}}}
+
+CYCLES = weakref.WeakSet()
+
+
+class Cycle:
+    pass
 
 
 class Obedient(Predictor):
@@ -51,6 +57,12 @@ class Obedient(Predictor):
                 )("secret")
             case "object":
                 return object()
+            case "cycle":
+                cycle = Cycle()
+                cycle.itself = cycle
+                CYCLES.add(cycle)
+            case "cycles":
+                return len(CYCLES)
             case "print":
                 print("printed by Python")
                 os.write(1, b"written to descriptor 1\\n")
@@ -80,37 +92,40 @@ class Front:
     """The front's end of the socket."""
 
     connection: socket.socket
-    calls: int = field(default=0, init=False)
+    buffer: FrameBuffer = field(default_factory=FrameBuffer, init=False)
+    frames: list[Frame] = field(default_factory=list, init=False)
 
-    def send(self, kind: int, body: bytes = b"", *, model: int = 0) -> int:
-        """Send a frame; return the number of its call."""
-        self.calls += 1
-        self.connection.sendall(pack(Frame(self.calls, kind, model, body)))
-        return self.calls
+    def send(self, kind: int, body: bytes = b"", *, model: int = 0) -> None:
+        """Send a frame."""
+        self.connection.sendall(pack([Frame(0, kind, model, body)]))
 
     def receive(self) -> Frame:
         """Return the next frame from the worker."""
-        header = unpack_header(self._exactly(HEADER_BYTES))
-        return Frame(header.call, header.kind, header.model, self._exactly(header.body_bytes))
+        while not self.frames:
+            received = self.connection.recv(1 << 20)
+            assert received, "the worker closed its socket"
+            self.frames += self.buffer.feed(received)
+        return self.frames.pop(0)
 
     def ask(self, kind: int, body: bytes = b"", *, model: int = 0) -> tuple[int, Any]:
-        """Send a frame and return kind and decoded body of its reply, which must belong to it."""
-        call = self.send(kind, body, model=model)
+        """Send a frame and return kind and decoded body of its reply."""
+        self.send(kind, body, model=model)
         reply = self.receive()
-        assert (reply.call, reply.model) == (call, model)
+        assert (reply.following, reply.model) == (0, model)
         return reply.kind, json.loads(reply.body)
+
+    def ask_together(self, *bodies: bytes) -> list[tuple[int, Any]]:
+        """Ask for predictions in one batch; return kinds and decoded bodies of the replies."""
+        last = len(bodies) - 1
+        frames = [Frame(last - n, Kind.PREDICT, 0, body) for n, body in enumerate(bodies)]
+        self.connection.sendall(pack(frames))
+        replies = [self.receive() for _ in bodies]
+        assert [reply.following for reply in replies] == [frame.following for frame in frames]
+        return [(reply.kind, json.loads(reply.body)) for reply in replies]
 
     def order(self, do: str, value: object = None) -> tuple[int, Any]:
         """Tell the first model what to do."""
         return self.ask(Kind.PREDICT, json.dumps({"do": do, "value": value}).encode())
-
-    def _exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            received = self.connection.recv(min(count - len(data), 1 << 20))
-            assert received, "the worker closed its socket"
-            data += received
-        return bytes(data)
 
 
 StartThread = Callable[[Sequence[str]], Front]
@@ -120,6 +135,7 @@ StartThread = Callable[[Sequence[str]], Front]
 def in_thread() -> Iterator[StartThread]:
     """Serve models in a thread of this process."""
     threads: list[tuple[threading.Thread, socket.socket]] = []
+    thresholds = gc.get_threshold()
 
     def run(connection: socket.socket, models: Sequence[str]) -> None:
         with connection:
@@ -139,6 +155,7 @@ def in_thread() -> Iterator[StartThread]:
         thread.join(LIMIT_S)
         assert not thread.is_alive()
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture
@@ -159,12 +176,13 @@ def test_a_loaded_model_tells_its_catalogue_entry(
     """The first frame says all that the front needs to know of the model."""
     install_model("obedient", OBEDIENT)
     frame = in_thread(["obedient"]).receive()
-    assert (frame.call, frame.kind, frame.model) == (0, Kind.LOADED, 0)
+    assert (frame.following, frame.kind, frame.model) == (0, Kind.LOADED, 0)
     entry = json.loads(frame.body)
     assert entry.pop("created").endswith("+00:00")
     assert entry == {
         "name": "obedient",
         "version": "1.0.0",
+        "batchable": False,
         "predict_schema": ORDER,
         "score_schema": {"type": "array"},
         "predict_example": {"do": "echo"},
@@ -324,18 +342,65 @@ def test_a_refusal_without_a_cause_is_not_logged(
 
 
 def test_frames_are_answered_in_order(front: Front) -> None:
-    """Frames that wait in the socket are answered one at a time, each under its number."""
-    sent = [front.send(Kind.PREDICT, b'{"do":"echo","value":%d}' % n) for n in range(50)]
-    replies = [front.receive() for _ in sent]
-    assert [reply.call for reply in replies] == sent
-    assert [json.loads(reply.body) for reply in replies] == list(range(50))
+    """Frames that wait in the socket are answered one after another."""
+    for number in range(50):
+        front.send(Kind.PREDICT, b'{"do":"echo","value":%d}' % number)
+    assert [json.loads(front.receive().body) for _ in range(50)] == list(range(50))
+
+
+def test_a_batch_is_answered_frame_by_frame(front: Front) -> None:
+    """As many answers as frames, in their order; what is wrong with one is told to it alone."""
+    assert front.ask_together(b'{"do":"echo","value":1}', b"{", b'{"do":"echo","value":2}') == [
+        (Kind.ANSWER, 1),
+        (
+            Kind.REFUSAL,
+            {
+                "code": "body-not-json",
+                "detail": "the body is not strict JSON: "
+                "EOF while parsing an object at line 1 column 1",
+            },
+        ),
+        (Kind.ANSWER, 2),
+    ]
+
+
+def test_a_batch_for_a_model_that_is_not_loaded(
+    install_model: InstallModel, in_thread: StartThread
+) -> None:
+    """Every frame of it is refused."""
+    install_model("broken", BROKEN)
+    front = in_thread(["broken"])
+    front.receive()
+    refusal = (Kind.REFUSAL, {"code": "model-not-ready", "detail": "the model is not loaded"})
+    assert front.ask_together(b"1", b"2") == [refusal] * 2
+
+
+def test_a_failure_in_a_batch_is_logged_once_for_each_request(
+    front: Front, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The cause stands in the log, as it does for a request that came alone."""
+    bodies = [b'{"do":"raise"}', b'{"do":"echo","value":1}', b'{"do":"raise"}']
+    assert [kind for kind, _ in front.ask_together(*bodies)] == [
+        Kind.REFUSAL,
+        Kind.ANSWER,
+        Kind.REFUSAL,
+    ]
+    assert caplog.text.count("ValueError: secret") == 2
+
+
+def test_what_a_call_leaves_behind_is_collected(front: Front) -> None:
+    """No collection stops a call, so one follows it: garbage does not pile up."""
+    for _ in range(3):
+        assert front.order("cycle") == (Kind.ANSWER, None)
+        assert front.order("echo", 1) == (Kind.ANSWER, 1)
+        assert front.order("cycles") == (Kind.ANSWER, 0)
 
 
 def test_a_frame_may_arrive_in_pieces(front: Front) -> None:
     """The socket cuts where it likes."""
-    for byte in pack(Frame(7, Kind.PREDICT, 0, b'{"do":"echo","value":"whole"}')):
+    for byte in pack([Frame(0, Kind.PREDICT, 0, b'{"do":"echo","value":"whole"}')]):
         front.connection.sendall(bytes([byte]))
-    assert front.receive() == Frame(7, Kind.ANSWER, 0, b'"whole"')
+    assert front.receive() == Frame(0, Kind.ANSWER, 0, b'"whole"')
 
 
 def test_a_large_payload_and_a_large_answer_pass(front: Front) -> None:
@@ -356,7 +421,7 @@ def test_an_answer_up_to_the_limit_passes_and_a_longer_one_is_refused(front: Fro
     )
 
 
-@pytest.mark.parametrize("part", [b"", b"\0\0\0", pack(Frame(1, Kind.PREDICT, 0, b"[1]"))[:-1]])
+@pytest.mark.parametrize("part", [b"", b"\0\0\0", pack([Frame(0, Kind.PREDICT, 0, b"[1]")])[:-1]])
 def test_the_loop_ends_when_the_front_is_gone(part: bytes) -> None:
     """Between frames, within a header and within a body alike."""
     ours, theirs = socket.socketpair()
@@ -364,8 +429,10 @@ def test_the_loop_ends_when_the_front_is_gone(part: bytes) -> None:
         with ours:
             ours.sendall(part)
         theirs.settimeout(LIMIT_S)
+        thresholds = gc.get_threshold()
         serve(theirs, [])
     gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 @dataclass
@@ -473,7 +540,7 @@ ours, theirs = socket.socketpair()
 command = [sys.executable, "-m", "stevedore_core.worker", str(theirs.fileno()), "obedient"]
 worker = subprocess.Popen(command, pass_fds=[theirs.fileno()])
 ours.recv(1)
-ours.sendall(pack(Frame(1, Kind.PREDICT, 0, b'{"do":"sleep","value":600}')))
+ours.sendall(pack([Frame(0, Kind.PREDICT, 0, b'{"do":"sleep","value":600}')]))
 print(worker.pid, flush=True)
 time.sleep(600)
 """

@@ -11,8 +11,10 @@ from types import FrameType
 
 import uvicorn
 
+from stevedore_api.access_log import AccessLog
 from stevedore_api.assemble import assemble
-from stevedore_api.http_limits import limited_protocol
+from stevedore_api.http_protocol import protocol_class
+from stevedore_api.line_writer import LineWriter
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.errors import StevedoreError
 from stevedore_core.logs import configure_logging
@@ -26,15 +28,17 @@ def main(arguments: Sequence[str]) -> int:
     """Serve until a signal ends it; return the exit status."""
     try:
         settings = Settings.read({**os.environ, **_flags(arguments)})
-        app = assemble(settings)
+        lines = LineWriter(sys.stdout.fileno())
+        app = assemble(settings, AccessLog(lines.write_line))
         listener = _listen(settings)
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")
         return _CANNOT_START
-    configure_logging(sys.stdout)
+    configure_logging(lines)
     config = uvicorn.Config(
         app,
-        http=limited_protocol(settings),
+        http=protocol_class(settings, app.hot_path),
+        proxy_headers=False,
         ws="none",
         lifespan="on",
         log_config=None,
@@ -48,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     host, port = listener.getsockname()[:2]
     _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
     _Server(config, on_signal=app.drain).run(sockets=[listener])
+    lines.close()
     return 0
 
 

@@ -22,6 +22,10 @@ class Admission:
             raise QueueFull(f"{self._max_queued} requests wait for the model already")
         if self._queued_bytes + body_bytes > self._max_queued_bytes:
             raise QueueFull(f"the requests that wait hold {self._queued_bytes} bytes already")
+        self.enter_again(model, body_bytes)
+
+    def enter_again(self, model: str, body_bytes: int) -> None:
+        """Count a call in that was admitted before and lost its worker: it is never refused."""
         self._queued[model] += 1
         self._queued_bytes += body_bytes
 

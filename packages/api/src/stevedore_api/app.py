@@ -1,13 +1,11 @@
 """`App`: the ASGI application of one layout, put together from its parts.
 
-Predict and score are answered ahead of FastAPI's router; everything else goes through it.
+Predict and score are answered by the hot path, ahead of it; everything else goes through FastAPI.
 """
 
 import logging
-import os
-import re
 import time
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,33 +14,30 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from stevedore_api import openapi, problems
-from stevedore_api.access_log import log_request
+from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.docs_page import docs_router
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
-from stevedore_api.hot_path import Answer, HotPath, Receive, Scope, Send
+from stevedore_api.hot_path import HOST_REFUSED, RETRY_STATUSES, HotPath
+from stevedore_api.request_head import is_local, request_id
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
     health_router,
     model_health_router,
 )
-from stevedore_core.errors import HostRefused, StevedoreError
+from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json, encode
 
 __all__ = ["App"]
 
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
 _log = logging.getLogger(__name__)
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_OK = 200
-_CLIENT_LEFT = 499
-"""What the log says when nobody waits for the answer any more."""
-_PROBLEM = problems.MEDIA_TYPE.encode()
-_RETRY_STATUSES = frozenset({429, 503})
-_LOOPBACK = frozenset({b"localhost", b"127.0.0.1", b"[::1]"})
-_HOST_REFUSED = HostRefused("this server listens on the loopback address only; ask for `localhost`")
 _METHODS = ("GET", "POST")
 """What any path here takes."""
 
@@ -59,11 +54,13 @@ class App:
         hot_path: HotPath,
         composition: Mapping[str, Json],
         is_loopback: bool,
+        access_log: AccessLog,
     ) -> None:
+        self._access_log = access_log
         self._catalogue = catalogue
         self._groups = groups
         self._health = health
-        self._hot_path = hot_path
+        self.hot_path = hot_path
         self._composition = composition
         self._is_loopback = is_loopback
         self._document: bytes | None = None
@@ -79,41 +76,30 @@ class App:
         if len(path) > 1 and path.endswith("/"):
             path = scope["path"] = path[:-1]
             scope["raw_path"] = scope["raw_path"][:-1]
-        request_id = scope["stevedore.request_id"] = _request_id(scope)
-        answer = await self._answer(path, scope, receive, send, request_id)
-        log_request(
-            request_id=request_id,
+        identity = scope["stevedore.request_id"] = request_id(scope["headers"])
+        status = await self._answer(scope, receive, send, identity)
+        self._access_log.note(
+            request_id=identity,
             method=scope["method"],
             path=path,
-            status=answer.status if answer is not None else _CLIENT_LEFT,
+            status=status,
             duration_s=time.perf_counter() - started,
-            model=answer.model if answer is not None else None,
+            model=None,
         )
 
-    async def _answer(
-        self, path: str, scope: Scope, receive: Receive, send: Send, request_id: str
-    ) -> Answer | None:
-        """Answer, and return what was answered; None if the client left."""
-        target = self._hot_path.targets.get(path) if scope["method"] == "POST" else None
-        answer: Answer | None
-        if self._is_loopback and not _is_local(scope):
-            answer = Answer(*problems.problem_of(_HOST_REFUSED, request_id=request_id))
-        elif target is not None:
-            try:
-                answer = await self._hot_path.answer(target, scope, receive, request_id)
-            except Exception as error:  # noqa: BLE001  # the outermost handler
-                _log.exception("request %s", request_id)
-                answer = Answer(*problems.problem_of(error, request_id=request_id))
-        else:
-            answer = Answer(500, b"")
-            try:
-                await self._fastapi(scope, receive, _noting(send, answer, request_id))
-            except Exception:  # noqa: BLE001  # the same
-                _log.exception("request %s", request_id)  # FastAPI has answered, and raises again
-            return answer
-        if answer is not None:
-            await _send(send, answer, request_id)
-        return answer
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: str) -> int:
+        """Answer, and return the status of what was answered."""
+        if self._is_loopback and not is_local(scope["headers"]):
+            status, body = problems.problem_of(HOST_REFUSED, request_id=identity)
+            refusal = Response(body, status, {"x-request-id": identity}, problems.MEDIA_TYPE)
+            await refusal(scope, receive, send)
+            return status
+        statuses = [500]
+        try:
+            await self._fastapi(scope, receive, _noting(send, statuses, identity))
+        except Exception:  # noqa: BLE001  # the outermost handler; FastAPI has answered
+            _log.exception("request %s", identity)
+        return statuses[-1]
 
     def drain(self) -> None:
         """Say no more that this process is ready: it is about to stop."""
@@ -152,7 +138,7 @@ class App:
 
     def _takes(self, method: str, scope: Scope) -> bool:
         """Tell whether the path takes the method, be it in the hot path or in FastAPI's routes."""
-        if method == "POST" and scope["path"] in self._hot_path.targets:
+        if method == "POST" and scope["path"] in self.hot_path.targets:
             return True
         asked = {**scope, "method": method}
         return any(route.matches(asked)[0] == Match.FULL for route in self._fastapi.router.routes)
@@ -186,42 +172,13 @@ class App:
                 await group.stop()
 
 
-def _request_id(scope: Scope) -> str:
-    """Return the caller's request id if it is a sane one, else a new one."""
-    for name, value in scope["headers"]:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            return bytes(value).decode("ascii")
-    return os.urandom(8).hex()
-
-
-def _is_local(scope: Scope) -> bool:
-    """Tell whether `Host` names this machine: a page elsewhere can make a browser send any name."""
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    name, _, port = host.lower().rpartition(b":")
-    return (name if port.isdigit() else host.lower()) in _LOOPBACK
-
-
-async def _send(send: Send, answer: Answer, request_id: str) -> None:
-    headers = [
-        (b"content-type", b"application/json" if answer.status == _OK else _PROBLEM),
-        (b"content-length", b"%d" % len(answer.body)),
-        (b"x-request-id", request_id.encode()),
-    ]
-    if answer.status in _RETRY_STATUSES:
-        headers.append((b"retry-after", b"1"))
-    if answer.closes:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-def _noting(send: Send, answer: Answer, request_id: str) -> Send:
+def _noting(send: Send, statuses: list[int], identity: str) -> Send:
     """Note the status that FastAPI sends, and add the request id."""
 
     async def noted(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            statuses.append(message["status"])
+            message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
         await send(message)
 
     return noted
@@ -229,5 +186,5 @@ def _noting(send: Send, answer: Answer, request_id: str) -> Send:
 
 async def _answer_error(request: Request, error: Exception) -> Response:
     status, body = problems.problem_of(error, request_id=request.scope["stevedore.request_id"])
-    headers = {"retry-after": "1"} if status in _RETRY_STATUSES else None
+    headers = {"retry-after": "1"} if status in RETRY_STATUSES else None
     return Response(body, status, headers, problems.MEDIA_TYPE)

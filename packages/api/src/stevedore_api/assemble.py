@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from stevedore_api.access_log import AccessLog
 from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
@@ -21,7 +22,7 @@ from stevedore_core.strict_json import Json
 __all__ = ["assemble"]
 
 
-def assemble(settings: Settings) -> App:
+def assemble(settings: Settings, access_log: AccessLog) -> App:
     """Read the layout that the settings name and put together what serves it.
 
     Raises:
@@ -45,9 +46,10 @@ def assemble(settings: Settings) -> App:
         catalogue=catalogue,
         groups=groups,
         health=health,
-        hot_path=HotPath(catalogue, settings),
+        hot_path=HotPath(catalogue, settings, access_log),
         composition=_composition(lock),
         is_loopback=settings.is_loopback,
+        access_log=access_log,
     )
 
 

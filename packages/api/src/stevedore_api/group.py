@@ -1,21 +1,24 @@
 """`WorkerGroup`: the workers that serve the same models, and the calls that wait for them.
 
-The hot path and health submit calls; nobody else talks to workers. A call waits until a
-worker is free, goes to it alone, and ends in an answer, a refusal or an error:
+The hot path and health submit calls; nobody else talks to workers. A call waits until a worker is
+free, goes to it with what else waits for a batchable model, and ends in an answer, a refusal or an
+error:
 
 * its *deadline* counts from admission: then the caller is told, and a call still queued never runs;
-* its *limit* counts from the moment a worker gets it: then the worker is killed and replaced.
+* its *limit* counts from the moment a worker gets it: then the worker is killed and replaced. What
+  was lost with others runs once more, one by one.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from stevedore_api.admission import Admission
+from stevedore_api.call_queue import BatchLimits, Call, CallQueue
 from stevedore_api.settings import Settings
-from stevedore_api.slots import Call, SlotListeners, WorkerSlot
+from stevedore_api.slots import SlotListeners, WorkerSlot
 from stevedore_api.worker_process import WorkerCommand
-from stevedore_core.errors import DeadlinePassed, ModelNotReady
+from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
 
@@ -41,20 +44,25 @@ class WorkerGroup:
         """
         self.models: Sequence[str] = tuple(command.models if keys is None else keys)
         self._settings = settings
-        self._admission = admission
         self._on_loaded = on_loaded
         listeners = SlotListeners(
             on_loaded=self._note_loaded,
             on_load_failed=self._note_load_failed,
-            on_free=self._dispatch,
+            on_free=self._dispatch_soon,
+            on_lost=self._run_once_more,
             on_end=self._note_end,
         )
         self._slots = [
             WorkerSlot(command, load_limit_s=settings.load_limit_s, listeners=listeners)
             for _ in range(workers)
         ]
-        self._self_tests: deque[Call] = deque()
-        self._queue: deque[Call] = deque()
+        limits = BatchLimits(max_calls=settings.max_batch, max_bytes=settings.max_batch_bytes)
+        self._queue = CallQueue(self.models, admission, limits)
+        self._open: dict[Call, None] = {}
+        """Callers' calls without an answer, oldest first: all have the same deadline."""
+        self._deadline: asyncio.TimerHandle | None = None
+        """Set while calls are open, for the oldest of those that were open when it was set."""
+        self._is_dispatch_due = False
         self._load_failures: dict[int, str] = {}
         self._last_loaded_at: dict[int, float] = {}
 
@@ -96,16 +104,21 @@ class WorkerGroup:
             DeadlinePassed: (by the future) No answer came in time.
             WorkerDied: (by the future) The worker that ran the call is gone.
         """
-        name = self.models[model]
         if not self._is_loaded(model):
-            raise ModelNotReady(f"model `{name}` is not loaded")
-        self._admission.enter(name, len(body))
+            raise ModelNotReady(f"model `{self.models[model]}` is not loaded")
         call = _call(kind, model, body, self._settings.call_limit_s)
-        call.is_admitted = True
-        timer = asyncio.get_running_loop().call_later(self._settings.deadline_s, self._expire, call)
-        call.answer.add_done_callback(lambda _: self._end(call, timer))
-        self._queue.append(call)
-        self._dispatch()
+        try:
+            self._queue.append(call)
+        except QueueFull:
+            if not self._is_dispatch_due:
+                raise
+            self._dispatch()  # what a worker can take at once does not wait
+            self._queue.append(call)
+        self._open[call] = None
+        if self._deadline is None:
+            self._set_deadline(call)
+        call.answer.add_done_callback(partial(self._end, call))
+        self._dispatch_soon()
         return call.answer
 
     def submit_own(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
@@ -114,8 +127,9 @@ class WorkerGroup:
         A self-test goes ahead of all callers, a score behind those that wait already.
         """
         call = _call(kind, model, b"", limit_s)
-        (self._self_tests if kind == Kind.SELF_TEST else self._queue).append(call)
-        self._dispatch()
+        call.is_own = True
+        self._queue.append(call)
+        self._dispatch_soon()
         return call.answer
 
     def _is_loaded(self, model: int) -> bool:
@@ -127,43 +141,58 @@ class WorkerGroup:
         now = asyncio.get_running_loop().time()
         return last is not None and now - last < self._settings.replace_grace_s
 
+    def _dispatch_soon(self) -> None:
+        """Dispatch once for all that this turn of the event loop brings: it may go together."""
+        if not self._is_dispatch_due:
+            self._is_dispatch_due = True
+            asyncio.get_running_loop().call_soon(self._dispatch)
+
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
+        self._is_dispatch_due = False
         for slot in self._slots:
             while slot.is_free and self._is_usable(slot):
-                if not (waiting := self._self_tests or self._queue):
+                if not (batch := self._queue.take()):
                     return
-                call = waiting.popleft()
-                self._leave_queue(call)
-                if not call.answer.done():  # else nobody waits for it any more
-                    slot.run(call)
+                if calls := [call for call in batch if not call.answer.done()]:
+                    slot.run(calls)
 
     def _is_usable(self, slot: WorkerSlot) -> bool:
         """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
         return bool(slot.loaded) or not any(other.loaded for other in self._slots)
 
-    def _leave_queue(self, call: Call) -> None:
-        if call.is_admitted:
-            call.is_admitted = False
-            self._admission.leave(self.models[call.model], len(call.body))
+    def _run_once_more(self, calls: Sequence[Call]) -> None:
+        """Queue what was lost with a worker ahead of all: one by one, for one may be the reason."""
+        for call in calls:
+            call.goes_alone = True
+        if calls:
+            self._queue.put_back(calls)
 
-    def _end(self, call: Call, timer: asyncio.TimerHandle) -> None:
-        timer.cancel()
-        self._drop(call)
+    def _end(self, call: Call, _: object) -> None:
+        self._open.pop(call, None)
+        self._queue.drop(call)
 
-    def _expire(self, call: Call) -> None:
-        self._drop(call)
-        if not call.answer.done():
-            call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
+    def _set_deadline(self, oldest: Call) -> None:
+        loop = asyncio.get_running_loop()
+        at = oldest.admitted_at + self._settings.deadline_s
+        self._deadline = loop.call_at(at, self._expire, at)
 
-    def _drop(self, call: Call) -> None:
-        """Take a call that nobody waits for any more out of the queue, if it is there still."""
-        if call.is_admitted:
-            self._leave_queue(call)
-            self._queue.remove(call)
+    def _expire(self, now: float) -> None:
+        """Tell the callers whose deadline passed, and wait for the next one."""
+        self._deadline = None
+        for call in list(self._open):
+            if call.admitted_at + self._settings.deadline_s > now:
+                self._set_deadline(call)
+                return
+            del self._open[call]
+            self._queue.drop(call)
+            if not call.answer.done():
+                call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
     def _note_loaded(self, model: int, said: Mapping[str, Json]) -> None:
         self._load_failures.pop(model, None)
+        if said["batchable"]:
+            self._queue.batchable.add(model)
         self._on_loaded(self.models[model], said)
 
     def _note_load_failed(self, model: int, code: str) -> None:

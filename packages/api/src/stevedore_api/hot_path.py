@@ -1,19 +1,26 @@
 """Predict and score, from the socket to a worker and back: bytes in, admit, dispatch, bytes out.
 
-`app` calls `HotPath.answer` ahead of FastAPI's router. The other half, from bytes to `run_predict`
-and back, is `stevedore_core.calls`. What can be decided at start-up is decided in `__init__`.
+`http_protocol` makes an `Exchange` of each request for one of these paths, ahead of uvicorn's own
+way to an ASGI application. The other half, from bytes to `run_predict` and back, is
+`stevedore_core.calls`. What can be decided at start-up is decided in `HotPath.__init__`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from urllib.parse import unquote
 
+import httptools
 import msgspec
 import orjson
 
 from stevedore_api import problems
+from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.request_head import Headers, is_local, request_id
 from stevedore_api.settings import Settings
 from stevedore_core.errors import (
     BodyNotJson,
@@ -21,38 +28,36 @@ from stevedore_core.errors import (
     BodyTooSlow,
     ContentTypeRefused,
     EnvelopeInvalid,
+    HostRefused,
     QueueFull,
     StevedoreError,
 )
 from stevedore_core.frames import Frame, Kind
 
-__all__ = ["Answer", "HotPath", "Receive", "Scope", "Send", "Target"]
+__all__ = ["CLIENT_LEFT", "HOST_REFUSED", "RETRY_STATUSES", "Exchange", "HotPath", "Target"]
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+CLIENT_LEFT = 499
+"""What the log says when nobody waits for the answer any more."""
+RETRY_STATUSES = frozenset({429, 503})
+HOST_REFUSED = HostRefused("this server listens on the loopback address only; ask for `localhost`")
+
+_log = logging.getLogger(__name__)
 
 _JSON = b"application/json"
-_LEFT = Frame(0, 0, 0, b"")
-"""Stands for the answer to a call whose client left."""
+_OK = 200
+_ANSWER = (
+    b"HTTP/1.1 200 OK\r\n%bcontent-type: application/json\r\n"
+    b"content-length: %d\r\nx-request-id: %b\r\n\r\n%b"
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """What a path asks for. `model` is None where the envelope names it."""
 
+    path: str
     kind: Kind
     model: ServedModel | None
-
-
-@dataclass(slots=True)
-class Answer:
-    """What to send back. `closes` if the rest of the request was not read."""
-
-    status: int
-    body: bytes
-    model: str | None = None
-    closes: bool = False
 
 
 class _Envelope(msgspec.Struct):
@@ -62,119 +67,275 @@ class _Envelope(msgspec.Struct):
 
 
 class HotPath:
-    """The paths that are answered here, and how."""
+    """The paths that are answered here, and what the requests for them share."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings) -> None:
-        self._catalogue = catalogue
-        self._max_body_bytes = settings.max_body_bytes
-        self._body_deadline_s = settings.body_deadline_s
-        self._max_queued_bytes = settings.max_queued_bytes
-        self._arriving_bytes = 0
-        self._envelope = msgspec.json.Decoder(_Envelope)
-        self.targets: dict[str, Target] = {
-            "/predict": Target(Kind.PREDICT_ENVELOPE, None),
-            "/score": Target(Kind.SCORE_ENVELOPE, None),
-        }
+    def __init__(self, catalogue: Catalogue, settings: Settings, access_log: AccessLog) -> None:
+        self.access_log = access_log
+        self.catalogue = catalogue
+        self.settings = settings
+        self.is_loopback = settings.is_loopback
+        self.arriving_bytes = 0
+        """What is here of bodies that are not whole."""
+        self.envelope = msgspec.json.Decoder(_Envelope)
+        self.targets: dict[str, Target] = {}
+        self._add("/predict", Kind.PREDICT_ENVELOPE, None)
+        self._add("/score", Kind.SCORE_ENVELOPE, None)
         for model in catalogue:
             places = [f"/models/{model.name}/versions/{model.version}"]
             if model is catalogue[model.name]:
                 places.append(f"/models/{model.name}")
             for place in places:
-                self.targets[f"{place}/predict"] = Target(Kind.PREDICT, model)
-                self.targets[f"{place}/score"] = Target(Kind.SCORE, model)
+                self._add(f"{place}/predict", Kind.PREDICT, model)
+                self._add(f"{place}/score", Kind.SCORE, model)
+        self._headers: Headers = ()
+        self._joined = b""
+        self._by_url = {path.encode(): target for path, target in self.targets.items()}
 
-    async def answer(
-        self, target: Target, scope: Scope, receive: Receive, request_id: str
-    ) -> Answer | None:
-        """Return the answer to one request; None if the client left while it was read or queued."""
-        model = target.model
-        is_read = False
+    def find(self, url: bytes) -> Target | None:
+        """Return what the URL of a POST asks for, if it is answered here."""
+        if (target := self._by_url.get(url)) is not None:  # the usual spelling
+            return target
         try:
-            _check_headers(scope, self._max_body_bytes)
-            body = await self._read(receive)
-            if body is None:
-                return None
-            is_read = True
-            if model is None:
-                model = self._catalogue[self._name(body)]
-            called = model.group.submit(target.kind, model.number, body)
-            frame = await (_watched(called, receive) if model.group.has_queue else called)
+            path = unquote(httptools.parse_url(url).path.decode("ascii"))
+        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError, AttributeError):
+            return None  # uvicorn refuses it
+        return self.targets.get(path.removesuffix("/"))
+
+    def joined(self, headers: Headers) -> bytes:
+        """Return uvicorn's own headers as bytes; it makes a new list of them every second."""
+        if headers is not self._headers:
+            self._headers = headers
+            self._joined = b"".join(b"%b: %b\r\n" % header for header in headers)
+        return self._joined
+
+    def _add(self, path: str, kind: Kind, model: ServedModel | None) -> None:
+        self.targets[path] = Target(path=path, kind=kind, model=model)
+
+
+class Exchange:
+    """One request for a path of the hot path, and its answer.
+
+    The protocol calls `begin`, `add` for each piece of the body and `end`, in this order and as the
+    bytes arrive; `take_turn` once all earlier requests of the connection are answered; and `leave`
+    if the client does. uvicorn takes an exchange for the cycle of a request and an answer as its
+    own protocol has them, of which it uses the attributes that have no underscore.
+    """
+
+    __slots__ = (
+        "_answer",
+        "_arrived_bytes",
+        "_call",
+        "_default_headers",
+        "_done",
+        "_has_turn",
+        "_hot_path",
+        "_is_continued",
+        "_model",
+        "_pieces",
+        "_request_id",
+        "_started_at",
+        "_target",
+        "_timer",
+        "_transport",
+        "disconnected",
+        "keep_alive",
+        "more_body",
+        "response_complete",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913  # its parts
+        self,
+        hot_path: HotPath,
+        target: Target,
+        transport: asyncio.Transport,
+        *,
+        default_headers: bytes,
+        keep_alive: bool,
+        is_continued: bool,
+        done: Callable[[], None],
+    ) -> None:
+        """Take what is known of a request when its headers are there.
+
+        `done` is called when the answer is written; `is_continued` is true for a client that waits
+        for leave to send its body.
+        """
+        self._hot_path = hot_path
+        self._target = target
+        self._model = target.model
+        self._transport = transport
+        self._default_headers = default_headers
+        self._done = done
+        self._started_at = time.perf_counter()
+        self._request_id = ""
+        self._pieces: list[bytes] = []
+        self._arrived_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._call: asyncio.Future[Frame] | None = None
+        self._answer: tuple[int, bytes] | None = None
+        self._has_turn = False
+        self._is_continued = is_continued
+        self.keep_alive = keep_alive
+        self.more_body = True
+        self.response_complete = False
+        self.disconnected = False
+
+    def begin(self, headers: Headers) -> None:
+        """Refuse by the headers what need not be read."""
+        self._request_id = request_id(headers)
+        try:
+            if self._hot_path.is_loopback and not is_local(headers):
+                raise HOST_REFUSED
+            _check_headers(headers, self._hot_path.settings.max_body_bytes)
         except StevedoreError as error:
-            status, text = problems.problem_of(error, request_id=request_id)
-            return Answer(status, text, model.key if model else None, closes=not is_read)
-        if frame is _LEFT:
-            return None
+            self._refuse(error)
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece of the body; all bodies that arrive may hold only so much together."""
+        if self.is_answered:
+            return
+        self._pieces.append(piece)
+        self._arrived_bytes += len(piece)
+        self._hot_path.arriving_bytes += len(piece)
+        if self._arrived_bytes > self._hot_path.settings.max_body_bytes:
+            self._refuse(_too_large(self._hot_path.settings.max_body_bytes))
+        elif self._hot_path.arriving_bytes > self._hot_path.settings.max_queued_bytes:
+            self._refuse(QueueFull("the requests that arrive just now hold too many bytes already"))
+
+    def end(self) -> None:
+        """Take note that the body is whole."""
+        self.more_body = False
+        if not self.is_answered and self._has_turn:
+            self._submit()
+
+    def take_turn(self) -> None:
+        """Go ahead: the answer is the next that the client awaits."""
+        self._has_turn = True
+        if self._answer is not None:
+            self._send()
+        elif not self.more_body:
+            self._submit()
+        elif self._is_continued:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def await_body(self) -> None:
+        """Give a body that did not come with its headers its time."""
+        if self._timer is None and not self.is_answered:
+            limit_s = self._hot_path.settings.body_deadline_s
+            self._timer = asyncio.get_running_loop().call_later(
+                limit_s, self._refuse, BodyTooSlow(f"no whole body within {limit_s:g} s")
+            )
+
+    def leave(self) -> None:
+        """Take note that the client is gone: what waits will not run."""
+        if self.response_complete or self.disconnected:
+            return
+        self.disconnected = True
+        self._let_go()
+        if self._call is not None:
+            self._call.cancel()
+        self._note(CLIENT_LEFT)
+
+    @property
+    def is_answered(self) -> bool:
+        """True if nothing that comes can change the answer."""
+        return self._answer is not None or self.response_complete or self.disconnected
+
+    def _submit(self) -> None:
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._let_go()
+        try:
+            if self._model is None:
+                self._model = self._hot_path.catalogue[_name(self._hot_path.envelope, body)]
+            model = self._model
+            self._call = model.group.submit(self._target.kind, model.number, body)
+        except Exception as error:  # noqa: BLE001  # the outermost handler
+            self._refuse(error)
+        else:
+            self._call.add_done_callback(self._answered)
+
+    def _answered(self, call: asyncio.Future[Frame]) -> None:
+        if call.cancelled():
+            return
+        if (error := call.exception()) is not None:
+            self._refuse(error)
+            return
+        frame = call.result()
         if frame.kind == Kind.ANSWER:
-            return Answer(200, frame.body, model.key)
-        return _refused(frame, model.key, request_id)
+            self._answer = (_OK, frame.body)
+        else:
+            said = orjson.loads(frame.body)
+            code, detail = said.pop("code"), said.pop("detail")
+            body = problems.problem(code, detail, request_id=self._request_id, **said)
+            self._answer = (problems.status_of(code), body)
+        self._send()
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """Return the whole body; None if the client left."""
-        try:
-            async with asyncio.timeout(self._body_deadline_s):
-                message = await receive()
-                if not message.get("more_body"):  # the usual case: all of it at once
-                    return self._within_limit(message.get("body"))
-                return await self._read_pieces(message, receive)
-        except TimeoutError:
-            raise BodyTooSlow(f"no whole body within {self._body_deadline_s:g} s") from None
+    def _refuse(self, error: BaseException) -> None:
+        if not isinstance(error, StevedoreError):
+            _log.error("request %s", self._request_id, exc_info=error)
+        self._let_go()
+        self._answer = problems.problem_of(error, request_id=self._request_id)
+        if self._has_turn:
+            self._send()
 
-    async def _read_pieces(
-        self, message: MutableMapping[str, Any], receive: Receive
-    ) -> bytes | None:
-        """Return a body that comes in pieces, of which all that are read may hold so much."""
-        pieces = bytearray()
-        try:
-            while message["type"] != "http.disconnect":
-                pieces += message["body"]
-                self._arriving_bytes += len(message["body"])
-                self._within_limit(pieces)
-                if self._arriving_bytes > self._max_queued_bytes:
-                    raise QueueFull("the requests that arrive just now hold too many bytes already")
-                if not message["more_body"]:
-                    return bytes(pieces)
-                message = await receive()
-        finally:
-            self._arriving_bytes -= len(pieces)
-        return None
+    def _let_go(self) -> None:
+        """Keep no body that is not needed any more, and no clock for it."""
+        self._hot_path.arriving_bytes -= self._arrived_bytes
+        self._arrived_bytes = 0
+        self._pieces = []
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _within_limit(self, body: bytes | bytearray | None) -> bytes | None:
-        if body is not None and len(body) > self._max_body_bytes:
-            raise BodyTooLarge(f"the body is longer than {self._max_body_bytes} bytes")
-        return body  # type: ignore[return-value]  # uvicorn gives bytes; only the check sees more
+    def _send(self) -> None:
+        assert self._answer is not None  # noqa: S101  # who calls has set it
+        status, body = self._answer
+        if self.disconnected:
+            return
+        if self.more_body:  # the rest of the body is not read
+            self.keep_alive = False
+        identity = self._request_id.encode()
+        if status == _OK and self.keep_alive:
+            data = _ANSWER % (self._default_headers, len(body), identity, body)
+        else:
+            data = self._head(status, len(body), identity) + body
+        self.response_complete = True
+        self._transport.write(data)
+        self._note(status)
+        if not self.keep_alive:
+            self._transport.close()
+        self._done()
 
-    def _name(self, body: bytes) -> str:
-        try:
-            return self._envelope.decode(body).predictor
-        except msgspec.ValidationError:
-            raise EnvelopeInvalid(
-                'expected an object like {"predictor": "<model>", "payload": …}'
-            ) from None
-        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            raise BodyNotJson("the body is not strict JSON") from None
+    def _head(self, status: int, body_bytes: int, identity: bytes) -> bytes:
+        media_type = _JSON.decode() if status == _OK else problems.MEDIA_TYPE
+        lines = [
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode(),
+            self._default_headers,
+            f"content-type: {media_type}\r\ncontent-length: {body_bytes}\r\n".encode(),
+            b"x-request-id: %b\r\n" % identity,
+        ]
+        if status in RETRY_STATUSES:
+            lines.append(b"retry-after: 1\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        return b"".join([*lines, b"\r\n"])
+
+    def _note(self, status: int) -> None:
+        self._hot_path.access_log.note(
+            request_id=self._request_id,
+            method="POST",
+            path=self._target.path,
+            status=status,
+            duration_s=time.perf_counter() - self._started_at,
+            model=self._model.key if self._model is not None else None,
+        )
 
 
-async def _watched(called: asyncio.Future[Frame], receive: Receive) -> Frame:
-    """Return the answer to a call that waits; `_LEFT`, and it never runs, if its client leaves."""
-    watch = asyncio.create_task(_end_if_left(called, receive))
-    try:
-        return await called
-    finally:
-        watch.cancel()
-
-
-async def _end_if_left(called: asyncio.Future[Frame], receive: Receive) -> None:
-    await receive()  # after the whole body nothing can come but `http.disconnect`
-    if not called.done():
-        called.set_result(_LEFT)
-
-
-def _check_headers(scope: Scope, max_body_bytes: int) -> None:
+def _check_headers(headers: Headers, max_body_bytes: int) -> None:
     """Refuse by the headers what need not be read."""
     content_type = b""
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name == b"content-length" and int(value) > max_body_bytes:
-            raise BodyTooLarge(f"the body is longer than {max_body_bytes} bytes")
+            raise _too_large(max_body_bytes)
         if name == b"content-encoding" and value.lower() != b"identity":
             raise ContentTypeRefused("send the body as it is, without `Content-Encoding`")
         if name == b"content-type":
@@ -183,6 +344,10 @@ def _check_headers(scope: Scope, max_body_bytes: int) -> None:
         raise ContentTypeRefused(
             "send the body as JSON in UTF-8, with the header `Content-Type: application/json`"
         )
+
+
+def _too_large(max_body_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is longer than {max_body_bytes} bytes")
 
 
 def _is_json(content_type: bytes) -> bool:
@@ -194,8 +359,12 @@ def _is_json(content_type: bytes) -> bool:
     return is_json and charsets <= {b"utf-8", b"utf8"}
 
 
-def _refused(frame: Frame, model: str, request_id: str) -> Answer:
-    said = orjson.loads(frame.body)
-    code, detail = said.pop("code"), said.pop("detail")
-    body = problems.problem(code, detail, request_id=request_id, **said)
-    return Answer(problems.status_of(code), body, model)
+def _name(envelope: "msgspec.json.Decoder[_Envelope]", body: bytes) -> str:
+    try:
+        return envelope.decode(body).predictor
+    except msgspec.ValidationError:
+        raise EnvelopeInvalid(
+            'expected an object like {"predictor": "<model>", "payload": …}'
+        ) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        raise BodyNotJson("the body is not strict JSON") from None

@@ -39,6 +39,14 @@ class Settings(BaseModel):
         64 << 20,
         description="How many bytes of bodies may wait, over all models; as many may arrive.",
     )
+    max_batch: Annotated[int, Field(gt=0, le=1 << 16)] = Field(
+        64,
+        description="How many requests for a batchable model go to a worker at once.",
+    )
+    max_batch_bytes: Count = Field(
+        64 << 10,
+        description="How many bytes of bodies go to a worker at once; a longer body goes alone.",
+    )
     deadline_s: Seconds = Field(
         30, description="Seconds from admission to the answer; then the caller gets 504."
     )

@@ -1,47 +1,33 @@
 """`WorkerSlot`: the place of one worker, which outlives the worker that stands in it.
 
-A slot starts its worker, hears what it loaded, runs a call on it under a limit, and puts another
-worker in the place of one that died, ever later the more die in a row. `group` is the only caller.
+A slot starts its worker, hears what it loaded, has it run a batch of calls under a limit, and puts
+another worker in the place of one that died, ever later the more die in a row. `group` is the only
+caller.
 """
 
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
 
+from stevedore_api.call_queue import Call
 from stevedore_api.worker_process import WorkerCommand, WorkerProcess
 from stevedore_core.errors import DeadlinePassed, WorkerDied
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
 
-__all__ = ["Call", "SlotListeners", "WorkerSlot"]
+__all__ = ["SlotListeners", "WorkerSlot"]
 
 _log = logging.getLogger(__name__)
 
+_REPORTS = frozenset({Kind.LOADED, Kind.LOAD_FAILED})
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 10.0
 _MOST_DOUBLINGS = 7
 """After so many the longest is reached; 2 to the power of every death would overflow a float."""
-
-
-@dataclass(slots=True, eq=False, kw_only=True)
-class Call:
-    """One thing asked of a worker. Times are the event loop's, in seconds."""
-
-    kind: Kind
-    model: int
-    """Which of the group's models, counted from 0."""
-    body: bytes
-    limit_s: float
-    answer: asyncio.Future[Frame]
-    admitted_at: float
-    started_at: float | None = None
-    """When a worker got it; None while it waits."""
-    is_admitted: bool = False
-    """True while the call counts as waiting."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +40,8 @@ class SlotListeners:
     """The worker could not load a model; the code says why."""
     on_free: Callable[[], None]
     """The worker may be able to take a call."""
+    on_lost: Callable[[Sequence[Call]], None]
+    """The worker is gone with these calls, of which each may run once more, alone."""
     on_end: Callable[[frozenset[int]], None]
     """The worker, which had loaded these models, is gone."""
 
@@ -71,7 +59,9 @@ class WorkerSlot:
         self._listeners = listeners
         self._process: WorkerProcess | None = None
         self._reported = 0
-        self._call: Call | None = None
+        self._calls: Sequence[Call] = ()
+        """What the worker was given, in the order in which it answers."""
+        self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
         self._overran = False
         self._deaths = 0
@@ -99,16 +89,21 @@ class WorkerSlot:
     @property
     def is_free(self) -> bool:
         """True if the worker runs nothing and has said of every model whether it loaded."""
-        return self._call is None and self._has_reported
+        return not self._calls and self._has_reported
 
-    def run(self, call: Call) -> None:
-        """Give the worker, which is free, a call."""
+    def run(self, calls: Sequence[Call]) -> None:
+        """Give the worker, which is free, calls for one model: one write, and one limit for all."""
         assert self._process is not None  # noqa: S101  # a worker that reported is there
         loop = asyncio.get_running_loop()
-        self._call = call
-        call.started_at = loop.time()
-        self._timer = loop.call_later(call.limit_s, self._overrun)
-        self._process.send(Frame(0, call.kind, call.model, call.body))
+        now = loop.time()
+        for call in calls:
+            call.started_at = now
+        self._calls, self._answered = calls, 0
+        self._timer = loop.call_later(calls[0].limit_s, self._overrun)
+        last = len(calls) - 1
+        self._process.send(
+            [Frame(last - n, call.kind, call.model, call.body) for n, call in enumerate(calls)]
+        )
 
     @property
     def _has_reported(self) -> bool:
@@ -117,7 +112,7 @@ class WorkerSlot:
     async def _start(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
         loop = asyncio.get_running_loop()
-        self._process = WorkerProcess(on_frame=self._receive, on_end=self._ended)
+        self._process = WorkerProcess(on_frames=self._receive, on_end=self._ended)
         self._timer = loop.call_later(self._load_limit_s, self._overrun)
         try:
             await self._process.start(self._command, os.environ)
@@ -125,15 +120,19 @@ class WorkerSlot:
             _log.exception("no worker of %s can be started", list(self._command.models))
             self._ended()
 
-    def _receive(self, frame: Frame) -> None:
-        if frame.kind in {Kind.LOADED, Kind.LOAD_FAILED}:
-            self._report(frame)
-        elif self._call is not None:
-            call, self._call = self._call, None
+    def _receive(self, frames: Sequence[Frame]) -> None:
+        for frame in frames:
+            if frame.kind in _REPORTS:
+                self._report(frame)
+            elif self._answered < len(self._calls):
+                call = self._calls[self._answered]
+                self._answered += 1
+                if not call.answer.done():
+                    call.answer.set_result(frame)
+        if self._calls and self._answered == len(self._calls):
+            self._calls = ()
             self._stop_timer()
             self._deaths = 0
-            if not call.answer.done():
-                call.answer.set_result(frame)
         self._listeners.on_free()
 
     def _report(self, frame: Frame) -> None:
@@ -156,14 +155,18 @@ class WorkerSlot:
         self._process.kill()
 
     def _ended(self) -> None:
-        """Tell the caller whose call was lost, and put a new worker in the slot."""
+        """Deal with the calls that were lost, and put a new worker in the slot."""
         self._stop_timer()
-        call, self._call = self._call, None
-        if call is not None and not call.answer.done():
-            if self._overran:
-                call.answer.set_exception(DeadlinePassed("the model ran over its limit"))
-            else:
-                call.answer.set_exception(WorkerDied("the worker died while it ran the model"))
+        lost = [call for call in self._calls[self._answered :] if not call.answer.done()]
+        if len(self._calls) > 1:
+            self._listeners.on_lost(lost)
+        elif lost:
+            lost[0].answer.set_exception(
+                DeadlinePassed("the model ran over its limit")
+                if self._overran
+                else WorkerDied("the worker died while it ran the model")
+            )
+        self._calls = ()
         had_loaded = frozenset(self.loaded)
         self.loaded.clear()
         self._reported = 0

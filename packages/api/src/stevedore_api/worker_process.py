@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from stevedore_core.frames import HEADER_BYTES, MAX_BODY_BYTES, Frame, pack, unpack_header
+from stevedore_core.frames import Frame, FrameBuffer, pack
 
 __all__ = ["WorkerCommand", "WorkerProcess"]
 
@@ -61,12 +61,14 @@ class WorkerCommand:
 
 
 class WorkerProcess(asyncio.Protocol):
-    """A running worker. Tells its owner of every frame, and once of its end."""
+    """A running worker. Tells its owner of the frames that arrive, and once of its end."""
 
-    def __init__(self, on_frame: Callable[[Frame], None], on_end: Callable[[], None]) -> None:
-        self._on_frame = on_frame
+    def __init__(
+        self, on_frames: Callable[[Sequence[Frame]], None], on_end: Callable[[], None]
+    ) -> None:
+        self._on_frames = on_frames
         self._on_end = on_end
-        self._received = bytearray()
+        self._received = FrameBuffer()
         self._transport: asyncio.Transport | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -99,10 +101,10 @@ class WorkerProcess(asyncio.Protocol):
         """The process id, once started."""
         return self._process.pid if self._process else None
 
-    def send(self, frame: Frame) -> None:
-        """Send a frame; to a worker that just died it is lost, and `on_end` follows."""
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Send frames; to a worker that just died they are lost, and `on_end` follows."""
         if self._transport is not None:
-            self._transport.write(pack(frame))
+            self._transport.write(pack(frames))
 
     def kill(self) -> None:
         """End the worker and its children at once; `on_end` follows."""
@@ -123,20 +125,15 @@ class WorkerProcess(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # uvloop's has no common class
 
     def data_received(self, data: bytes) -> None:
-        """Hand on every frame that is complete (called by asyncio)."""
-        self._received += data
-        while len(self._received) >= HEADER_BYTES:
-            header = unpack_header(bytes(self._received[:HEADER_BYTES]))
-            if header.body_bytes > MAX_BODY_BYTES:
-                _log.error("worker %s sent a frame of %d bytes", self.pid, header.body_bytes)
-                self.kill()
-                return
-            end = HEADER_BYTES + header.body_bytes
-            if len(self._received) < end:
-                return
-            body = bytes(self._received[HEADER_BYTES:end])
-            del self._received[:end]
-            self._on_frame(Frame(header.call, header.kind, header.model, body))
+        """Hand on the frames that are complete (called by asyncio)."""
+        try:
+            frames = self._received.feed(data)
+        except ValueError as error:
+            _log.error("worker %s sent %s", self.pid, error)
+            self.kill()
+            return
+        if frames:
+            self._on_frames(frames)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  # asyncio's signature
         """Make sure the process is gone, and tell the owner (called by asyncio)."""

@@ -3,20 +3,29 @@
 The other half, from the socket to the worker and back, is `stevedore_api.hot_path`.
 """
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from stevedore_core.errors import (
     CallerError,
     EnvelopeInvalid,
     ModelUnknown,
+    OutputNotJson,
     PredictorError,
     PredictorFailed,
+    StevedoreError,
 )
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json, decode, encode
 
-__all__ = ["envelope_payload", "predict", "run", "score"]
+__all__ = ["Request", "envelope_payload", "predict", "predict_many", "run", "score"]
+
+
+class Request(NamedTuple):
+    """A body that asks for a prediction, and whether it is an envelope."""
+
+    body: bytes
+    envelope: bool = False
 
 
 def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes:
@@ -37,6 +46,32 @@ def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> byt
         OutputNotJson: What it returned cannot be written as JSON.
     """
     return run(predictor, predictor.predict, _payload(predictor, body, envelope=envelope))
+
+
+def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[bytes | StevedoreError]:
+    """Return for each request what `predict` would return or raise, from one run where that can be.
+
+    Payloads are decoded and checked one by one. Those that are arrays of instances are run as one
+    array; if that fails, each is run alone, so that no request fails for what stands in another.
+    """
+    results: list[bytes | StevedoreError | None] = [None] * len(requests)
+    together: list[tuple[int, list[Json]]] = []
+    for number, (body, envelope) in enumerate(requests):
+        try:
+            payload = _payload(predictor, body, envelope=envelope)
+            predictor.check_payload(payload)
+        except StevedoreError as error:
+            results[number] = error
+            continue
+        if isinstance(payload, list) and payload:  # an empty one is the Predictor's to judge alone
+            together.append((number, payload))
+    if len(together) > 1:
+        for (number, _), answer in zip(together, _together(predictor, together), strict=False):
+            results[number] = answer
+    return [
+        _alone(predictor, request) if result is None else result
+        for request, result in zip(requests, results, strict=True)
+    ]
 
 
 def score(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes:
@@ -66,6 +101,45 @@ def envelope_payload(name: str, envelope: Json) -> Json:
     if envelope["predictor"] != name:
         raise ModelUnknown("the envelope names another model than the one it was read for")
     return envelope["payload"]
+
+
+def _together(
+    predictor: Predictor, payloads: Sequence[tuple[int, list[Json]]]
+) -> list[bytes | StevedoreError]:
+    """Return an answer for each payload from one run over all; nothing if that cannot be."""
+    instances = [instance for _, payload in payloads for instance in payload]
+    answers: list[bytes | StevedoreError] = []
+    try:
+        prediction = predictor.predict_checked(instances)
+        if not _is_array_of(len(instances), prediction):
+            return []
+        begin = 0
+        for _, payload in payloads:
+            end = begin + len(payload)
+            answers.append(_encoded(prediction[begin:end]))
+            begin = end
+    except BaseException:  # noqa: BLE001  # what it was is told, and logged, where it happens alone
+        return []
+    return answers
+
+
+def _is_array_of(count: int, prediction: Any) -> bool:
+    is_array = isinstance(prediction, list | tuple) or hasattr(prediction, "tolist")
+    return is_array and len(prediction) == count
+
+
+def _encoded(prediction: Any) -> bytes | StevedoreError:
+    try:
+        return encode(prediction)
+    except OutputNotJson as error:
+        return error
+
+
+def _alone(predictor: Predictor, request: Request) -> bytes | StevedoreError:
+    try:
+        return predict(predictor, request.body, envelope=request.envelope)
+    except StevedoreError as error:
+        return error
 
 
 def _payload(predictor: Predictor, body: bytes, *, envelope: bool) -> Json:

@@ -3,9 +3,19 @@
 import json
 import logging
 from datetime import UTC, datetime
-from typing import TextIO
+from typing import Protocol
 
-__all__ = ["configure_logging"]
+__all__ = ["LogStream", "configure_logging"]
+
+
+class LogStream(Protocol):
+    """What a log is written to: any text stream, or what acts like one."""
+
+    def write(self, text: str, /) -> object:
+        """Take text."""
+
+    def flush(self) -> object:
+        """Hand on what was taken."""
 
 
 class _JsonFormatter(logging.Formatter):
@@ -24,7 +34,7 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(line, default=str, separators=(",", ":"))
 
 
-def configure_logging(stream: TextIO) -> None:
+def configure_logging(stream: LogStream) -> None:
     """Send every log record of this process to `stream` as JSON.
 
     A record's `fields`, given as `extra={"fields": {…}}`, stand beside time, level and message.

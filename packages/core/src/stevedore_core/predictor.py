@@ -114,7 +114,19 @@ class Predictor(ABC):  # noqa: B024  # a missing method fails the self-test, as 
         Raises:
             PayloadInvalid: The payload breaks the prediction schema.
         """
+        self.check_payload(payload)
+        return self.predict_checked(payload)
+
+    def check_payload(self, payload: Json) -> None:
+        """Do nothing if `payload` is one for `predict`.
+
+        Raises:
+            PayloadInvalid: The payload breaks the prediction schema.
+        """
         self._prediction_schema.check(payload)
+
+    def predict_checked(self, payload: Json) -> Any:
+        """Return the prediction for a payload that was checked."""
         return self.convert_output(self.run_predict(self.convert_prediction_input(payload)))
 
     def score(self, payload: Json) -> Any:

@@ -1,4 +1,4 @@
-"""The worker process: loads its models, then answers frames one at a time until its socket closes.
+"""The worker process: loads its models, then answers one batch of frames after another.
 
 Started by the front as `python -m stevedore_core.worker <socket's file descriptor> <model> …`.
 """
@@ -10,21 +10,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
 from stevedore_core import calls
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import ModelNotReady, OutputNotJson, PayloadInvalid, StevedoreError
-from stevedore_core.frames import (
-    HEADER_BYTES,
-    MAX_BODY_BYTES,
-    Frame,
-    Kind,
-    pack,
-    unpack_header,
-)
+from stevedore_core.frames import MAX_BODY_BYTES, Frame, FrameBuffer, Kind, pack
 from stevedore_core.logs import configure_logging
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
@@ -34,6 +27,11 @@ __all__ = ["main", "serve"]
 
 _log = logging.getLogger("stevedore_core.worker")  # whose `__name__` is `__main__`
 _PR_SET_PDEATHSIG = 1
+_CONTAINERS_IN_A_CALL = 100_000
+"""Lists and the like that a call may make before a collection, which finds nothing, stops it."""
+_BATCHES_BETWEEN_COLLECTIONS = 256
+"""After each batch only what it left is looked at; after so many, all that came since loading."""
+_RECEIVED_AT_ONCE_BYTES = 256 << 10
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -55,8 +53,10 @@ def serve(connection: socket.socket, models: Sequence[str]) -> None:
     predictors = {number: _load(connection, number, name) for number, name in enumerate(models)}
     gc.collect()
     gc.freeze()  # the models live as long as the process: no collection needs to walk them again
-    while (frame := _receive(connection)) is not None:
-        connection.sendall(pack(_reply(predictors[frame.model], frame)))
+    gc.set_threshold(_CONTAINERS_IN_A_CALL)
+    for number, batch in enumerate(_batches(connection), start=1):
+        connection.sendall(pack(_replies(predictors[batch[0].model], batch)))
+        gc.collect(0 if number % _BATCHES_BETWEEN_COLLECTIONS else 2)
 
 
 def _load(connection: socket.socket, number: int, name: str) -> Predictor | None:
@@ -67,7 +67,7 @@ def _load(connection: socket.socket, number: int, name: str) -> Predictor | None
     except StevedoreError as error:
         _log.exception("model `%s` cannot be loaded", name)
         predictor, kind, body = None, Kind.LOAD_FAILED, _refusal(error)
-    connection.sendall(pack(Frame(0, kind, number, body)))
+    connection.sendall(pack([Frame(0, kind, number, body)]))
     return predictor
 
 
@@ -76,6 +76,7 @@ def _entry(predictor: Predictor) -> dict[str, object]:
     return {
         "name": predictor.name,
         "version": predictor.version,
+        "batchable": predictor.batchable,
         "created": predictor.created,
         "predict_schema": predictor.p_schema,
         "score_schema": predictor.s_schema,
@@ -84,18 +85,33 @@ def _entry(predictor: Predictor) -> dict[str, object]:
     }
 
 
-def _reply(predictor: Predictor | None, frame: Frame) -> Frame:
+def _replies(predictor: Predictor | None, batch: Sequence[Frame]) -> list[Frame]:
+    """Return the answers to the frames of a batch, which are all for one model."""
+    if len(batch) == 1 or predictor is None:
+        results = [_result(predictor, frame) for frame in batch]
+    else:
+        requests = [calls.Request(f.body, f.kind == Kind.PREDICT_ENVELOPE) for f in batch]
+        results = calls.predict_many(predictor, requests)
+    return [_reply(predictor, *pair) for pair in zip(batch, results, strict=True)]
+
+
+def _result(predictor: Predictor | None, frame: Frame) -> bytes | StevedoreError:
     try:
         if predictor is None:
             raise ModelNotReady("the model is not loaded")
-        kind, body = Kind.ANSWER, _answer(predictor, frame)
-        if len(body) > MAX_BODY_BYTES:
-            raise OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
+        return _answer(predictor, frame)
     except StevedoreError as error:
-        if error.__cause__ is not None:
-            _log.exception("model `%s`", predictor.name if predictor else frame.model)
-        kind, body = Kind.REFUSAL, _refusal(error)
-    return Frame(frame.call, kind, frame.model, body)
+        return error
+
+
+def _reply(predictor: Predictor | None, frame: Frame, result: bytes | StevedoreError) -> Frame:
+    if isinstance(result, bytes):
+        if len(result) <= MAX_BODY_BYTES:
+            return Frame(frame.following, Kind.ANSWER, frame.model, result)
+        result = OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
+    if result.__cause__ is not None:
+        _log.error("model `%s`", predictor.name if predictor else frame.model, exc_info=result)
+    return Frame(frame.following, Kind.REFUSAL, frame.model, _refusal(result))
 
 
 def _answer(predictor: Predictor, frame: Frame) -> bytes:
@@ -125,25 +141,17 @@ def _refusal(error: StevedoreError) -> bytes:
     return encode(body)
 
 
-def _receive(connection: socket.socket) -> Frame | None:
-    header = _receive_exactly(connection, HEADER_BYTES)
-    if header is None:
-        return None
-    body_bytes, call, kind, model = unpack_header(header)
-    body = _receive_exactly(connection, body_bytes)
-    return None if body is None else Frame(call, kind, model, body)
-
-
-def _receive_exactly(connection: socket.socket, count: int) -> bytes | None:
-    """Return the next `count` bytes, or None once the front is gone."""
-    data = bytearray(count)
-    view = memoryview(data)
-    while view:
-        received = connection.recv_into(view)
-        if not received:
-            return None
-        view = view[received:]
-    return bytes(data)
+def _batches(connection: socket.socket) -> Iterator[list[Frame]]:
+    """Hand out the frames that belong together, until the front is gone."""
+    received = memoryview(bytearray(_RECEIVED_AT_ONCE_BYTES))
+    frames = FrameBuffer()
+    batch: list[Frame] = []
+    while count := connection.recv_into(received):
+        for frame in frames.feed(bytes(received[:count])):
+            batch.append(frame)
+            if not frame.following:
+                yield batch
+                batch = []
 
 
 def _die_with_parent() -> None:

@@ -1,0 +1,50 @@
+"""A worker group in this process, with real workers."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from stevedore_api.admission import Admission
+from stevedore_api.group import WorkerGroup
+from stevedore_api.settings import Settings
+from stevedore_api.worker_process import WorkerCommand
+from stevedore_core.layout import Layout
+
+__all__ = ["in_group", "loaded"]
+
+
+def in_group(
+    layout: Path,
+    run: Callable[[WorkerGroup], Awaitable[None]],
+    *,
+    workers: int = 1,
+    **settings: str,
+) -> None:
+    """Run a group of the model `one` in this process."""
+
+    async def main() -> None:
+        paths = Layout(root=layout).worker_path("default", [("one", "1.0.0")])
+        read = Settings.read({f"STEVEDORE_{n.upper()}": value for n, value in settings.items()})
+        group = WorkerGroup(
+            WorkerCommand(import_path=paths, models=["one"], threads=1),
+            workers=workers,
+            settings=read,
+            admission=Admission(read.max_queued, read.max_queued_bytes),
+            on_loaded=lambda _name, _said: None,
+        )
+        group.start()
+        try:
+            await run(group)
+        finally:
+            await group.stop()
+
+    asyncio.run(main())
+
+
+async def loaded(group: WorkerGroup, limit_s: float = 20) -> None:
+    """Wait until the group has its model."""
+    begun = time.monotonic()
+    while not group.is_loaded("one"):
+        assert time.monotonic() - begun < limit_s
+        await asyncio.sleep(0.01)

@@ -1,0 +1,91 @@
+"""The queue of a group: who goes next, and with whom."""
+
+import asyncio
+from typing import cast
+
+import pytest
+
+from stevedore_api.admission import Admission
+from stevedore_api.call_queue import BatchLimits, Call, CallQueue
+from stevedore_core.errors import QueueFull
+from stevedore_core.frames import Frame, Kind
+
+LIMITS = BatchLimits(max_calls=3, max_bytes=100)
+
+
+def call(kind: Kind = Kind.PREDICT, model: int = 0, body: bytes = b"1", **more: bool) -> Call:
+    """Return a call."""
+    answer = cast("asyncio.Future[Frame]", None)  # the queue never looks at it
+    return Call(kind=kind, model=model, body=body, limit_s=1, answer=answer, admitted_at=0, **more)
+
+
+def queue_of(*calls: Call, max_queued: int = 10) -> CallQueue:
+    """Return a queue of two models, of which the first is batchable, with these calls in it."""
+    queue = CallQueue(("a", "b"), Admission(max_queued, 1_000), LIMITS)
+    queue.batchable.add(0)
+    for each in calls:
+        queue.append(each)
+    return queue
+
+
+def taken(queue: CallQueue) -> list[list[Call]]:
+    """Take all there is."""
+    batches = []
+    while queue:
+        batches.append(queue.take())
+    assert queue.take() == []
+    return batches
+
+
+def test_models_take_turns() -> None:
+    """A model with a long queue does not keep another from its turn."""
+    a, b = [call() for _ in range(7)], [call(model=1) for _ in range(2)]
+    assert taken(queue_of(*a, *b)) == [a[:3], b[:1], a[3:6], b[1:], a[6:]]
+
+
+def test_only_predictions_of_a_batchable_model_go_together() -> None:
+    """In the order in which they came: what goes alone ends a batch."""
+    one, two, score, three = call(), call(Kind.PREDICT_ENVELOPE), call(Kind.SCORE), call()
+    assert taken(queue_of(one, two, score, three)) == [[one, two], [score], [three]]
+    b = [call(model=1) for _ in range(2)]
+    assert taken(queue_of(*b)) == [b[:1], b[1:]]
+
+
+def test_bytes_bound_a_batch() -> None:
+    """A body that is too long for a batch goes alone, whatever waits beside it."""
+    short, half, long = call(), call(body=b"x" * 60), call(body=b"x" * 200)
+    other = call(body=b"x" * 60)
+    assert taken(queue_of(half, short, other, long)) == [[half, short], [other], [long]]
+    assert taken(queue_of(long, short)) == [[long], [short]]
+
+
+def test_what_comes_back_goes_first_and_alone() -> None:
+    """Ahead of all that waits, in its old order, never refused, and counted as waiting again."""
+    lost = [call(goes_alone=True) for _ in range(2)]
+    other, waiting = call(model=1), call()
+    queue = queue_of(other, waiting, max_queued=2)
+    queue.put_back(lost)
+    with pytest.raises(QueueFull):
+        queue.append(call())
+    assert queue.take() == lost[:1]
+    assert taken(queue) == [[other], lost[1:], [waiting]]
+    empty = queue_of(other)
+    empty.put_back(lost)
+    assert taken(empty) == [lost[:1], [other], lost[1:]]
+
+
+def test_what_is_dropped_leaves_no_trace() -> None:
+    """Its place is free, its model's turn is over if nothing else waits, and once is enough."""
+    first, second = call(), call()
+    queue = queue_of(first, second, max_queued=2)
+    queue.drop(first)
+    queue.drop(first)
+    queue.append(call())
+    assert [len(batch) for batch in taken(queue)] == [2]
+    queue = queue_of(first)
+    queue.drop(first)
+    assert not queue
+    own = call(Kind.SCORE_EXAMPLES, is_own=True)
+    queue = queue_of(own)
+    queue.drop(own)
+    assert taken(queue) == [[own]]
