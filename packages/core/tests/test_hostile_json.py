@@ -164,7 +164,7 @@ def test_no_number_is_changed_silently(figure: Callable[[str], None]) -> None:
 
 @pytest.mark.control("D2")
 def test_a_reader_that_rounds_is_seen() -> None:
-    """orjson makes floats of long integers."""
+    """Orjson makes floats of long integers."""
     assert changed(orjson.loads, [b"%d" % 2**63, b"%d" % (2**64 + 1)]) == [b"%d" % (2**64 + 1)]
 
 
@@ -192,7 +192,7 @@ def test_a_key_twice_is_refused_however_it_is_written(figure: Callable[[str], No
 
 @pytest.mark.control("D4")
 def test_a_reader_that_keeps_one_of_two_is_seen() -> None:
-    """orjson takes the last of each."""
+    """Orjson takes the last of each."""
     assert admitted(orjson.loads, TWICE, ValueError) == list(TWICE)
 
 
