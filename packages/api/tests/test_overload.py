@@ -170,8 +170,8 @@ def test_recovery(
     before_s, recovered_s, after_s = asyncio.run(measure())
     assert recovered_s < RECOVERY_LIMIT_S * scale(2, 1)
     figure(
-        f"back to normal {recovered_s:.2f} s after 10 times the peak (p99 {1_000 * before_s:.0f} ms before, "
-        f"{1_000 * after_s:.0f} ms after)"
+        f"back to normal {recovered_s:.2f} s after 10 times the peak "
+        f"(p99 {1_000 * before_s:.0f} ms before, {1_000 * after_s:.0f} ms after)"
     )
 
 
