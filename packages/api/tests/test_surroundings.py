@@ -27,7 +27,7 @@ import sys
 
 class Noting(Obedient):
     def run_predict(self, X):
-        print("notes ünïcödé")
+        print("notes ünïcödé", flush=True)
         return [super().run_predict(X), "ünïcödé", sys.getfilesystemencoding(), sys.flags.utf8_mode]
 
 
