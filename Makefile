@@ -10,8 +10,9 @@ SINCE ?= HEAD
 PART ?=
 REGISTRY ?=
 ENGINE ?=
+ARCH ?=
 IMAGE ?=
-export ENGINE
+export ENGINE ARCH
 
 SHELL := /bin/sh
 .SHELLFLAGS := -eu -c
@@ -26,7 +27,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 .PHONY: help
 help: ## Print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) UPGRADE=$(UPGRADE)"
+	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) ARCH=$(ARCH) UPGRADE=$(UPGRADE)"
 
 .PHONY: serve
 serve: tools ## Serve composition NAME, or one model with MODEL=iris, on 127.0.0.1:PORT
@@ -92,6 +93,8 @@ lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the n
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@for name in tools test packages lint; do \
 		$(COMPILE) -c requirements/uv.txt "requirements/$$name.in" -o "requirements/$$name.txt"; done
+	@for file in benchmarks/requirements/*.in; do \
+		$(COMPILE) -c requirements/uv.txt "$$file" -o "$${file%.in}.txt"; done
 
 .PHONY: clean
 clean: ## Remove everything generated, the tools too

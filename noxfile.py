@@ -58,6 +58,7 @@ def types(session: nox.Session) -> None:
         session.run("mypy", str(sources.relative_to(ROOT)))
     for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
         session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
+    session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
     # Tests go by directory: two directories may have a `conftest` each.
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
     for place in sorted(tests):
@@ -160,6 +161,23 @@ def faults(session: nox.Session) -> None:
     session.run("pytest", "tests/faults/test_fault_table.py")
 
 
+@nox.session(python=PYTHON)
+def bench(session: nox.Session) -> None:
+    """Measure us side by side with other servers and write docs/benchmarks.md."""
+    install_bench(session)
+    session.run("python", "-m", "benchmarks", "--growth", "--write", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def bench_smoke(session: nox.Session) -> None:
+    """Test the benchmark and run it for a moment: answers have to be right, no time is checked."""
+    install_bench(session)
+    session.run("python", "-m", "pytest", "tests/benchmarks")
+    short = ["--rounds", "1", "--seconds", "0.5", "--warm-up", "0.2"]
+    three = ["--servers", "ceiling,ours,fastapi-async", "--workloads", "W2,W3/64"]
+    session.run("python", "-m", "benchmarks", *three, *short, *session.posargs)
+
+
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
     """Run a check of `ml-stevedore` on one of the known names, if it was asked for."""
     names, options = asked(session, known)
@@ -214,6 +232,13 @@ def install_own(session: nox.Session) -> None:
     """Install the packages of this repository as they are in the workspace."""
     own = [argument for package in PACKAGES for argument in ("-e", f"packages/{package}")]
     session.install("--no-deps", "--no-build-isolation", *own)
+
+
+def install_bench(session: nox.Session) -> None:
+    """Install what runs the benchmark; it installs each server itself."""
+    session.install("--require-hashes", "-r", "benchmarks/requirements/harness.txt")
+    session.install("--no-deps", "--no-build-isolation", "-e", "packages/core")
+    session.install("--no-deps", "--no-build-isolation", "-e", "packages/build")
 
 
 def need_tools(session: nox.Session) -> None:

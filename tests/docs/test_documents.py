@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from prometheus_client.core import Metric
 
 from stevedore_api import problems
+from stevedore_api.admission import Admission
+from stevedore_api.catalogue import Catalogue
+from stevedore_api.exposition import Exposition
+from stevedore_api.health import Health
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import PREFIX, Settings
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
+from stevedore_core.serving import FOR_MODELS, SERVED
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -51,6 +59,49 @@ def test_every_problem_is_documented_with_its_status() -> None:
     assert documented == problems.STATUS
 
 
+def test_every_metric_is_documented_as_it_is() -> None:
+    """The table has each metric with its type, labels and description, as Prometheus gets them."""
+    rows = [
+        f"| `{name_of(family)}` | {family.type} | {labels_of(family)} | {family.documentation} |"
+        for family in exposition().collect()
+    ]
+    text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
+
+
+def exposition() -> Exposition:
+    """Return what shows the metrics of a front that serves nothing."""
+    catalogue = Catalogue()
+    lock = Lock(
+        name="sample",
+        version="1.0.0",
+        python="3.11",
+        manifest_sha256="0" * 64,
+        base=None,
+        environments=(),
+        wheels=(),
+        models=(),
+    )
+    return Exposition(
+        metrics=Metrics(()),
+        catalogue=catalogue,
+        groups=(),
+        admission=Admission(1, 1),
+        health=Health(catalogue, Settings.read({}), "all", {}),
+        lock=lock,
+    )
+
+
+def name_of(family: Metric) -> str:
+    """Return what queries call a metric."""
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def labels_of(family: Metric) -> str:
+    """Return the labels of a metric."""
+    return ", ".join(f"`{label}`" for label in getattr(family, "_labelnames"))  # noqa: B009
+
+
 def test_the_manifests_that_are_shown_are_manifests() -> None:
     """Whoever copies one gets what it says."""
     blocks = [
@@ -70,8 +121,17 @@ def test_every_key_of_a_manifest_is_explained() -> None:
     inner = {f"{key}.{name}" for key in ("serve", "image", "wheels") for name in tables[key]}
     pinned = [pin for pin in tables["models"].values() if isinstance(pin, dict)]
     options = {f"models.<name>.{option}" for pin in pinned for option in pin}
+    settings = {f"{table}.{name}" for table in ("serve", "models.<name>") for name in SERVED}
     explained = set(re.findall(r"^\| `([a-z_.<>]+)` \|", text, flags=re.MULTILINE))
-    assert explained == {*document, *inner, "models.<name>", *options}
+    assert explained - settings == {*document, *inner, "models.<name>", *options} - settings
+
+
+def test_every_setting_of_a_manifest_is_documented() -> None:
+    """The document names what a model's table and `[serve]` may hold, and nothing else."""
+    text = (ROOT / "docs" / "manifest.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\[.+\])` \| (.+) \|$", text, flags=re.MULTILINE))
+    found = {where: tuple(re.findall(r"`(.+?)`", names)) for where, names in rows.items()}
+    assert found == {"[models.<name>]": FOR_MODELS, "[serve]": tuple(SERVED)}
 
 
 def test_every_module_is_on_the_map() -> None:

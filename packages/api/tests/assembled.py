@@ -7,12 +7,18 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from stevedore_api.access_log import AccessLog
+from stevedore_api.admission import Admission
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
+from stevedore_api.health import Health
+from stevedore_api.metrics import Metrics
+from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
+from stevedore_core.lock import Lock
 from stevedore_core.strict_json import Json
 
-__all__ = ["SILENT", "ScriptedGroup", "catalogue_of", "frame_of"]
+__all__ = ["SILENT", "ScriptedGroup", "catalogue_of", "exposition_of", "frame_of"]
 
 SILENT = AccessLog(lambda _: None)
 """Writes nothing."""
@@ -80,3 +86,25 @@ def catalogue_of(
         if said is not None:
             model.loaded = said
     return catalogue
+
+
+def exposition_of(catalogue: Catalogue) -> Exposition:
+    """Return what shows the metrics of a front that has answered nothing yet."""
+    lock = Lock(
+        name="sample",
+        version="1.0.0",
+        python="3.11",
+        manifest_sha256="0" * 64,
+        base=None,
+        environments=(),
+        wheels=(),
+        models=(),
+    )
+    return Exposition(
+        metrics=Metrics(model.key for model in catalogue),
+        catalogue=catalogue,
+        groups=(),
+        admission=Admission(1, 1),
+        health=Health(catalogue, Settings.read({}), "all", {}),
+        lock=lock,
+    )

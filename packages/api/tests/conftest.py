@@ -57,6 +57,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         },
     )
     server.wait_until("/readyz")
-    server.wait_until("/score")
+    server.wait_until_scored()
     yield server
     server.clean_up()

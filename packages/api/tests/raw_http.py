@@ -48,6 +48,10 @@ class RawConnection:
         """Hang up."""
         self._socket.close()
 
+    def take_little(self) -> None:
+        """Have the system keep as little as it can of what is not read."""
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+
     def send(self, data: bytes) -> bool:
         """Send bytes; False if the server has hung up."""
         try:

@@ -37,6 +37,8 @@ class Model:
     """Each but the first lives in an environment of its own."""
     environment: str = "default"
     workers: int | None = None
+    options: str = ""
+    """More of the pin's table, as TOML: `, deadline_s = 1`."""
 
 
 @dataclass
@@ -70,6 +72,12 @@ class Server:
                 return time.monotonic() - begun
             time.sleep(0.02)
         raise AssertionError(f"{path} was not {status} within {limit_s} s:\n{self.log.read_text()}")
+
+    def wait_until_scored(self) -> None:
+        """Wait until every model has scores."""
+        self.wait_until("/score")
+        while "pending" in str(self.get("/score").json()):
+            time.sleep(0.02)
 
     def lines(self) -> list[dict[str, Json]]:
         """Return the front's log, line by line; a line that is not JSON fails here."""
@@ -160,8 +168,11 @@ def obedient(name: str) -> str:
     return OBEDIENT.replace("NAME", repr(name))
 
 
-def write_layout(root: Path, readiness: str, models: dict[str, Model]) -> Path:
-    """Write a layout that holds the given models, whose requirements are this environment's."""
+def write_layout(root: Path, readiness: str, models: dict[str, Model], *, serve: str = "") -> Path:
+    """Write a layout that holds the given models, whose requirements are this environment's.
+
+    `serve` is more of the manifest's `[serve]`, as TOML.
+    """
     layout = Layout(root=root)
     _link_own_packages(layout)
     for environment in {"front", *(place for *_, place in _each(models))}:
@@ -169,7 +180,7 @@ def write_layout(root: Path, readiness: str, models: dict[str, Model]) -> Path:
     for name, version, model, _ in _each(models):
         source = model.source.replace('"1.0.0"', f'"{version}"')
         _write_model(layout.model(name, version), name, version, source)
-    manifest = _manifest_of(readiness, models)
+    manifest = _manifest_of(readiness, models, serve)
     layout.composition.mkdir(parents=True)
     layout.manifest.write_text(manifest.text)
     _lock_of(manifest, models).write(layout.composition)
@@ -184,6 +195,7 @@ def front_environ(layout: Path, settings: dict[str, str]) -> dict[str, str]:
         "PYTHONSAFEPATH": "1",
         "STEVEDORE_LAYOUT": str(layout),
         "STEVEDORE_PORT": "0",
+        "STEVEDORE_DRAIN_DELAY_S": "0",  # nothing sends requests here but the test
         **{f"STEVEDORE_{name.upper()}": value for name, value in settings.items()},
     }
 
@@ -208,6 +220,15 @@ def start_server(
         process.wait()
         raise
     return server
+
+
+def is_running(pid: int) -> bool:
+    """Tell whether a process is there and not merely waiting for its parent to notice its end."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
 
 
 def measuring() -> Sequence[str]:
@@ -264,15 +285,15 @@ def _write_model(directory: Path, name: str, version: str, source: str) -> None:
     (info / "entry_points.txt").write_text(entry)
 
 
-def _manifest_of(readiness: str, models: dict[str, Model]) -> Manifest:
+def _manifest_of(readiness: str, models: dict[str, Model], serve: str) -> Manifest:
     lines = ['name = "sample"', 'version = "1.0.0"', 'python = "3.11"', "", "[models]"]
     for name, model in models.items():
         workers = "" if model.workers is None else f", workers = {model.workers}"
-        pin = f"version = {list(model.versions)}{workers}"
+        pin = f"version = {list(model.versions)}{workers}{model.options}"
         if len(model.versions) == 1:
             pin += f', environment = "{model.environment}"'
         lines.append(f"{name} = {{ {pin} }}")
-    lines += ["", "[serve]", f'readiness = "{readiness}"', ""]
+    lines += ["", "[serve]", f'readiness = "{readiness}"', serve, ""]
     return Manifest.from_text("\n".join(lines), file="composition.toml")
 
 

@@ -8,13 +8,14 @@ from urllib.parse import unquote
 import httpx
 import orjson
 import pytest
-from assembled import SILENT, ScriptedGroup, catalogue_of
+from assembled import SILENT, ScriptedGroup, catalogue_of, exposition_of
 from raw_http import RawConnection, request
 from served_layout import Server
 
 from stevedore_api.app import App
 from stevedore_api.health import Health
 from stevedore_api.hot_path import Exchange, HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
@@ -163,13 +164,16 @@ def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     """Return an application of one model, `a`, in a scripted group."""
     catalogue = catalogue_of({"a": None}, group)
     settings = Settings.read({"STEVEDORE_HOST": "0.0.0.0"})  # noqa: S104  # nothing listens
+    metrics = Metrics(["a"])
     return App(
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
-        hot_path=HotPath(catalogue, settings, SILENT),
+        hot_path=HotPath(catalogue, settings, SILENT, metrics),
         composition={"name": "sample", "version": "1.0.0", **composition},
-        is_loopback=False,
+        settings=settings,
+        metrics=metrics,
+        exposition=exposition_of(catalogue),
         access_log=SILENT,
     )
 
@@ -259,6 +263,25 @@ def test_beyond_loopback_any_host_is_served() -> None:
     verbose = asyncio.run(asked(app, "/readyz?verbose"))
     assert verbose.json() == {"a": {"ready": False, "reason": "draining"}}
     assert verbose.status_code == 503
+
+
+def test_a_path_is_found_however_it_is_spelled() -> None:
+    """With a slash at its end, a query, or escapes; what is no URL is nothing."""
+    find = in_process(ScriptedGroup(lambda _: Frame(0, Kind.ANSWER, 0, b"1")), {}).hot_path.find
+    for url in (b"/models/a/predict/", b"/models/a/predict?x=1", b"/models/%61/predict/?x"):
+        target = find(url)
+        assert target is not None
+        assert target.path == "/models/a/predict"
+    for url in (
+        b"/models/a/predict//",
+        b"/models/b/predict",
+        b"",
+        b"*",
+        b"http://",
+        b"/\xff",
+        b" ",
+    ):
+        assert find(url) is None
 
 
 def test_every_line_of_the_log_is_json(shared: Server) -> None:

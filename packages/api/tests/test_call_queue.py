@@ -10,7 +10,7 @@ from stevedore_api.call_queue import BatchLimits, Call, CallQueue
 from stevedore_core.errors import QueueFull
 from stevedore_core.frames import Frame, Kind
 
-LIMITS = BatchLimits(max_calls=3, max_bytes=100)
+LIMITS = [BatchLimits(max_calls=3, max_bytes=100)] * 2
 
 
 def call(kind: Kind = Kind.PREDICT, model: int = 0, body: bytes = b"1", **more: bool) -> Call:

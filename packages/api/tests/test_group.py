@@ -14,7 +14,7 @@ import httpx
 import pytest
 from grouped import in_group, loaded
 from raw_http import RawConnection, request
-from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
+from served_layout import Json, MakeLayout, Model, Serve, Server, is_running, obedient
 
 from stevedore_api.group import WorkerGroup
 from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull, WorkerDied
@@ -343,7 +343,7 @@ def test_a_worker_that_does_not_load_in_time_is_replaced(make_layout: MakeLayout
         begun = time.monotonic()
         while len(pids) < 3:
             assert time.monotonic() - begun < 10
-            pids |= {slot.pid for slot in group._slots if slot.pid}  # noqa: SLF001
+            pids |= {slot.pid for slot in group.slots if slot.pid}
             await asyncio.sleep(0.01)
         assert time.monotonic() - begun > 0.4
 
@@ -443,15 +443,6 @@ def test_the_import_path_of_a_worker_is_its_own(make_layout: MakeLayout, serve: 
         environment = layout.environment("other" if name == "own" else "default")
         path = server.post(f"/models/{name}/predict", {"do": "path"}).json()
         assert path == [*map(str, [*expected, environment]), *bare]
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process is there and not merely waiting for its parent to notice its end."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
 
 
 @pytest.mark.parametrize("number", [15, 2, 9])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from assembled import ScriptedGroup, catalogue_of, frame_of
-from served_layout import MakeLayout, Model, Serve, obedient
+from served_layout import START_LIMIT_S, MakeLayout, Model, Serve, obedient
 
 from stevedore_api.health import Health
 from stevedore_api.settings import Settings
@@ -170,7 +170,7 @@ def test_a_score_as_gate() -> None:
     def script(kind: Kind) -> Frame:
         if kind == Kind.SELF_TEST:
             return PASSED
-        score = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
+        score: Json = {"name": "score", "value": next(values, 0.4), "direction": "higher"}
         return frame_of(Kind.ANSWER, [score])
 
     async def seen() -> list[str]:
@@ -265,6 +265,7 @@ Obedient = Switched
     return before + changed + load + after
 
 
+@pytest.mark.fault("H4")
 def test_readiness_follows_the_self_test(
     make_layout: MakeLayout, serve: Serve, tmp_path: Path
 ) -> None:
@@ -307,6 +308,7 @@ def load():
 """
 
 
+@pytest.mark.fault("H4")
 @pytest.mark.parametrize("readiness", ["all", "any"])
 def test_a_model_that_does_not_load(make_layout: MakeLayout, serve: Serve, readiness: str) -> None:
     """The others answer; whether the process is ready is what the manifest says of it."""
@@ -330,3 +332,44 @@ def test_a_model_that_does_not_load(make_layout: MakeLayout, serve: Serve, readi
         assert refused.json()["detail"] == "model `bad` is not loaded"
     assert "no such weights" not in server.log.read_text()
     assert "no such weights" in server.errors.read_text()
+
+
+def one_fails(
+    make_layout: MakeLayout, serve: Serve, readiness: str, switch: Path
+) -> tuple[int, int, str]:
+    """Serve five models of which one fails its self-test from the start.
+
+    Returns the status of `/readyz`, how many of the others predict, and why the one is not ready.
+    """
+    switch.touch()
+    calm = {f"calm{number}": Model(source=obedient(f"calm{number}")) for number in range(4)}
+    layout = make_layout(readiness, flip=Model(source=switched(switch)), **calm)
+    server = serve(layout)
+    for name in calm:
+        server.wait_until(f"/models/{name}/readyz")
+    server.wait_until("/models/flip/version")
+    begun, verdict = time.monotonic(), ""
+    while verdict != "predictor-failed" and time.monotonic() - begun < START_LIMIT_S:
+        verdict = server.get("/readyz?verbose").json()["flip"]["reason"]
+    said = {"do": "echo", "value": 1}
+    answers = [server.post(f"/models/{name}/predict", said).json() for name in calm]
+    return server.get("/readyz").status_code, answers.count(1), verdict
+
+
+@pytest.mark.fault("H4")
+def test_one_of_five_fails_from_the_start(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """Not ready, with the model's name and a reason, while the others predict."""
+    status, answers, reason = one_fails(make_layout, serve, "all", tmp_path / "switch")
+    figure(f"1 of 5 models fails: /readyz {status} ({reason}), {answers} of 4 others predict")
+    assert (status, answers, reason) == (503, 4, "predictor-failed")
+
+
+@pytest.mark.control("H4")
+def test_one_of_five_fails_where_any_is_enough(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path
+) -> None:
+    """A manifest that is content with any model is ready, and the same look says so."""
+    found = one_fails(make_layout, serve, "any", tmp_path / "switch")
+    assert found == (200, 4, "predictor-failed")

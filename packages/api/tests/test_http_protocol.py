@@ -1,11 +1,11 @@
-"""The limits on a request's head, and requests that no client library sends."""
+"""The limits on connections and on a request's head, and requests that no client library sends."""
 
 import time
 from pathlib import Path
 
 import pytest
 from raw_http import RawConnection, request
-from served_layout import Server
+from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 PREDICT = "/models/one/predict"
 JSON = "Content-Type: application/json"
@@ -104,6 +104,20 @@ def test_a_kept_connection_serves_many_requests(shared: Server) -> None:
         assert connection.answer().status == 200
 
 
+def test_an_idle_connection_is_closed(make_layout: MakeLayout, serve: Serve) -> None:
+    """The time counts from the last answer, and not while one is awaited."""
+    server = serve(make_layout(one=Model(source=obedient("one"))), keep_alive_s="1")
+    server.wait_until("/readyz")
+    with RawConnection(server.url) as connection:
+        for data in (request("GET", "/livez"), predict(b'{"do": "sleep", "value": 1.2}')):
+            connection.send(data)
+            assert connection.answer().status == 200
+            answered = time.monotonic()
+            assert not connection.is_closed(within_s=0.6)
+        assert connection.is_closed()
+        assert 0.9 <= time.monotonic() - answered < 3
+
+
 def test_large_requests_on_one_connection(shared: Server) -> None:
     """What counts toward the limit of a head is that request's head alone."""
     body = b'{"do": "echo", "value": "' + b"x" * 500_000 + b'"}'
@@ -123,6 +137,51 @@ def test_pipelined_requests_are_answered_in_order(shared: Server) -> None:
     with RawConnection(shared.url) as connection:
         connection.send(b"".join(requests))
         assert [connection.answer().body for _ in bodies] == [b"%d" % n for n in range(20)]
+
+
+def predict(order: bytes, *headers: str) -> bytes:
+    """Return a request that tells the model what to do."""
+    length = f"Content-Length: {len(order)}"
+    return request("POST", PREDICT, length, *(headers or (JSON,)), body=order)
+
+
+def test_pipelined_requests_of_all_kinds(shared: Server) -> None:
+    """What is answered at once, what a model answers and what FastAPI does keep their order."""
+    slow = predict(b'{"do": "sleep", "value": 0.2}')
+    requests = [
+        (slow, 200),
+        (request("GET", "/livez"), 200),
+        (predict(b"{"), 400),
+        (predict(b"{}", "Content-Type: text/plain"), 415),
+        (request("GET", "/nothing"), 404),
+        (predict(b'{"do": 1}'), 422),
+        (slow, 200),
+    ]
+    with RawConnection(shared.url) as connection:
+        connection.send(b"".join(data for data, _ in requests))
+        assert [connection.answer().status for _ in requests] == [s for _, s in requests]
+
+
+def test_many_pipelined_refusals(shared: Server) -> None:
+    """However many answers are due at once, each is written in its turn."""
+    refused = [predict(b"1", "Content-Type: x", f"X-Request-Id: {n}") for n in range(1_000)]
+    with RawConnection(shared.url) as connection:
+        connection.send(predict(b'{"do": "sleep", "value": 0.2}') + b"".join(refused))
+        assert connection.answer().status == 200
+        answers = [connection.answer() for _ in refused]
+    assert [answer.headers["x-request-id"] for answer in answers] == [str(n) for n in range(1_000)]
+    assert {answer.status for answer in answers} == {415}
+
+
+def test_who_does_not_read_gets_no_more(shared: Server) -> None:
+    """Answers that nobody takes do not pile up; once they are taken, the rest follows."""
+    before = int(Path(f"/proc/{shared.process.pid}/statm").read_text().split()[1]) * 4_096
+    with RawConnection(shared.url) as connection:
+        connection.send(predict(b'{"do": "long", "value": 1000000}') * 100)
+        time.sleep(1)
+        after = int(Path(f"/proc/{shared.process.pid}/statm").read_text().split()[1]) * 4_096
+        assert after - before < 32 << 20
+        assert {len(connection.answer().body) for _ in range(100)} == {1_000_002}
 
 
 NOT_HTTP = {

@@ -41,7 +41,7 @@ def test_settings_that_make_no_sense(layout: Path) -> None:
     assert finished.returncode == 2
     assert finished.stdout == ""
     assert finished.stderr.splitlines() == [
-        "`STEVEDORE_THREADS` is `0`: input should be greater than 0",
+        "`STEVEDORE_THREADS` is `0`: input should be a whole number from 1 on, or `auto`",
         "`STEVEDORE_DEADLINES` is not a setting; did you mean `STEVEDORE_DEADLINE_S`?",
     ]
 

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from assembled import SILENT, catalogue_of
+from assembled import SILENT, catalogue_of, exposition_of
 from fastapi.routing import APIRoute
 from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.docs_page import docs_router
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
     health_router,
+    metrics_router,
     model_health_router,
 )
 from stevedore_api.settings import Settings
@@ -49,6 +51,8 @@ ROUTES = [
     "/list",
     "GET",
     "/livez",
+    "GET",
+    "/metrics",
     "GET",
     "/models",
     "GET",
@@ -114,6 +118,7 @@ def test_routes_are_these() -> None:
         model_health_router(catalogue, health),
         catalogue_router(catalogue, health),
         composition_router({}),
+        metrics_router(exposition_of(catalogue)),
         docs_router(""),
     )
     routes = [route for router in routers for route in router.routes]
@@ -124,7 +129,7 @@ def test_routes_are_these() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    found |= {("POST", path) for path in HotPath(catalogue, settings, SILENT).targets}
+    found |= {("POST", path) for path in HotPath(catalogue, settings, SILENT, Metrics([])).targets}
     assert sorted(found) == sorted(ALL_ROUTES)
 
 
@@ -348,8 +353,11 @@ def test_before_a_model_is_loaded(gated: tuple[Server, Path]) -> None:
         assert refusal(answer) == (503, "model-not-ready")
         assert answer.json()["detail"] == detail
         assert answer.headers["retry-after"] == "1"
-    for path in ("/score", "/models/slow/score"):
-        assert refusal(server.get(path)) == (503, "score-pending")
+    assert refusal(server.get("/models/slow/score")) == (503, "score-pending")
+    server.wait_until("/score")
+    scores = server.get("/score").json()
+    assert scores["slow"] == {"pending": "model `slow` was not scored yet"}
+    assert scores["one"]["scores"] == server.get("/models/one/score").json()["scores"]
     assert refusal(server.post("/models/slow/predict", 1)) == (503, "model-not-ready")
     envelope = {"predictor": "slow", "payload": 1}
     assert refusal(server.post("/predict", envelope)) == (503, "model-not-ready")
@@ -369,7 +377,7 @@ def test_before_a_model_is_loaded(gated: tuple[Server, Path]) -> None:
 
     gate.touch()
     server.wait_until("/readyz")
-    server.wait_until("/score")
+    server.wait_until_scored()
     document = server.get("/openapi.json").json()
     operation = document["paths"]["/models/slow/predict"]["post"]
     shown = operation["requestBody"]["content"]["application/json"]

@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DocumentInvalid
+from stevedore_core.serving import AUTO, SERVED, Setting
 
 DEFAULTS = {
     "layout": "/opt/stevedore",
@@ -15,21 +16,27 @@ DEFAULTS = {
     "max_headers": 100,
     "header_deadline_s": 10,
     "body_deadline_s": 30,
+    "write_deadline_s": 60,
+    "max_connections": 10_000,
     "keep_alive_s": 75,
     "max_queued": 256,
     "max_queued_bytes": 67_108_864,
     "max_batch": 64,
-    "max_batch_bytes": 65_536,
+    "max_batch_bytes": 64 << 10,
     "deadline_s": 30,
     "call_limit_s": 30,
     "load_limit_s": 300,
+    "max_load_tries": 5,
+    "max_worker_rss_bytes": 0,
     "replace_grace_s": 30,
     "self_test_interval_s": 10,
     "self_test_limit_s": 5,
     "score_interval_s": 3_600,
     "score_limit_s": 60,
+    "drain_delay_s": 3,
     "drain_s": 20,
-    "threads": 1,
+    "workers": 1,
+    "threads": "auto",
 }
 
 
@@ -76,16 +83,15 @@ def test_every_bad_value_is_listed() -> None:
         "`STEVEDORE_PORT` is `65536`: input should be less than or equal to 65535",
         "`STEVEDORE_MAX_QUEUED` is `0`: input should be greater than 0",
         "`STEVEDORE_DEADLINE_S` is `inf`: input should be a finite number",
-        (
-            "`STEVEDORE_THREADS` is `many`: input should be a valid integer, "
-            "unable to parse string as an integer"
-        ),
+        "`STEVEDORE_THREADS` is `many`: input should be a whole number from 1 on, or `auto`",
         "`STEVEDORE_MAX_QUEUE` is not a setting; did you mean `STEVEDORE_MAX_QUEUED`?",
         "`STEVEDORE_XYZZY` is not a setting",
     ]
 
 
-@pytest.mark.parametrize("name", [n for n, value in DEFAULTS.items() if not isinstance(value, str)])
+@pytest.mark.parametrize(
+    "name", [n for n, value in DEFAULTS.items() if n not in ("layout", "host")]
+)
 @pytest.mark.parametrize("value", ["-1", "nan", "", "1 s"])
 def test_a_number_that_makes_no_sense_is_refused(name: str, value: str) -> None:
     """No limit, time or count can be negative, absent or not a number."""
@@ -108,3 +114,26 @@ def test_a_number_that_makes_no_sense_is_refused(name: str, value: str) -> None:
 def test_loopback(host: str, expected: bool) -> None:  # noqa: FBT001  # a case
     """Only the loopback addresses count as such."""
     assert Settings.read({"STEVEDORE_HOST": host}).is_loopback is expected
+
+
+def test_what_goes_before_what() -> None:
+    """Variable, model's table, `[serve]`, default: the first that says something counts."""
+    read = Settings.read({"STEVEDORE_DEADLINE_S": "1"})
+    model: dict[str, Setting] = {"deadline_s": 2.0, "call_limit_s": 2.0}
+    serve: dict[str, Setting] = {"deadline_s": 3.0, "call_limit_s": 3.0, "workers": AUTO}
+    filled = read.filled(model).filled(serve)
+    assert (filled.deadline_s, filled.call_limit_s, filled.workers) == (1, 2, "auto")
+    assert filled.max_queued == DEFAULTS["max_queued"]
+    assert read == Settings.read({"STEVEDORE_DEADLINE_S": "1"})
+
+
+@pytest.mark.parametrize("name", SERVED)
+def test_what_a_manifest_may_say_is_a_setting(name: str) -> None:
+    """Whatever the manifest lets pass makes sense here too."""
+    allowed = SERVED[name]
+    for value in (allowed.low, allowed.high):
+        exact = int(value) if allowed.is_whole else value
+        assert getattr(Settings.read({f"STEVEDORE_{name.upper()}": str(exact)}), name) == exact
+    auto = {f"STEVEDORE_{name.upper()}": AUTO}
+    if allowed.or_auto:
+        assert getattr(Settings.read(auto), name) == AUTO

@@ -26,7 +26,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     layout = served_layout.write_layout(directory / "layout", "all", models)
     server = served_layout.start_server(layout, directory / "server.log", {})
     server.wait_until("/readyz")
-    server.wait_until("/score")
+    server.wait_until_scored()
     yield server
     server.clean_up()
 

@@ -30,6 +30,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
 
 
+@pytest.mark.fault("G5")
 def test_context_without_an_engine(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,11 +21,12 @@ from stevedore_build.composition_releases import (
     release_composition,
 )
 from stevedore_build.engines import PODMAN
-from stevedore_build.errors import CheckFailed, LockStale, ReleaseRefused, ToolFailed
+from stevedore_build.errors import CheckFailed, LockStale, ReleaseRefused, SigningFailed, ToolFailed
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
 from stevedore_build.processes import git
 from stevedore_build.serving import fresh
+from stevedore_build.signing import KEY_VARIABLE, check_signature
 from stevedore_build.tags import find_tag, read_tags, write_tag
 from stevedore_build.versions import Part
 from stevedore_build.workspace import Workspace
@@ -163,6 +164,29 @@ def test_first_release(made: Workspace) -> None:
     }
     assert Lock.read(documents) == locked
     assert git("status", "--porcelain", cwd=made.root) == ""
+
+
+@pytest.mark.skipif(shutil.which("minisign") is None, reason="minisign is not installed")
+def test_release_is_signed(
+    repository: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a key, every document of a release is signed; an unusable key ends it at once."""
+    git("tag", "--delete", "compositions/pair-v1.0.0", cwd=repository.root)
+    before = everything(repository)
+    monkeypatch.setenv(KEY_VARIABLE, str(tmp_path / "absent.key"))
+    with pytest.raises(SigningFailed):
+        release(repository)
+    assert everything(repository) == before
+    secret, public = tmp_path / "secret.key", tmp_path / "public.key"
+    command = ["minisign", "-G", "-W", "-s", str(secret), "-p", str(public)]
+    subprocess.run(command, check=True, capture_output=True)
+    monkeypatch.setenv(KEY_VARIABLE, str(secret))
+    release(repository)
+    place = repository.root / "dist" / "releases" / "pair-1.0.0"
+    files = {file for file in place.rglob("*") if file.is_file() and file.suffix != ".minisig"}
+    assert len(files) == 7
+    for file in files:
+        check_signature(file, public_key=public)
 
 
 def test_release_raises_the_version(repository: Workspace) -> None:
@@ -460,7 +484,7 @@ def test_interruption_leaves_nothing(repository: Workspace, number: signal.Signa
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        give_up = time.monotonic() + 60
+        give_up = time.monotonic() + 180
         while not (repository.root / ".stevedore/reached").exists():
             assert process.poll() is None
             assert time.monotonic() < give_up

@@ -1,19 +1,25 @@
 """From a lock to layers, with an index of tiny wheels."""
 
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
 
-from stevedore_build.errors import LayerRefused, ToolFailed
+from stevedore_build.errors import LayerRefused, ToolFailed, WorkspaceInvalid
 from stevedore_build.layers import Layer, layers_of
 from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
+from stevedore_build.processes import run
+from stevedore_build.wheels import stored_wheel
 from stevedore_build.workspace import Workspace
-from stevedore_core.lock import Lock
+from stevedore_core.lock import Lock, parse_pins
 from stevedore_core.manifest import Manifest
 
 
@@ -123,6 +129,7 @@ def test_made_once(workspace: Workspace, index: Path) -> None:
     assert made == again
 
 
+@pytest.mark.fault("G2")
 @pytest.mark.parametrize(
     ("sha256s", "reason"), [(("0" * 64,), "Hash mismatch"), ((), "must have a hash")]
 )
@@ -139,6 +146,84 @@ def test_other_hash(
     with pytest.raises(ToolFailed, match=reason):
         layers_of(manifest, lock, store=workspace.store, platform=LINUX_AMD64, libraries=None)
     assert not [p for p in workspace.store.layers.glob("*") if p.is_dir()]
+
+
+def tampered(wheel: Path) -> Iterator[None]:
+    """Change a wheel in five ways, each of which leaves it valid; put it back in the end."""
+    content = wheel.read_bytes()
+    with zipfile.ZipFile(wheel) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    module = next(name for name in files if name.endswith("__init__.py"))
+    changes: list[dict[str, bytes]] = [
+        {module: b"import os\n"},
+        {module: files[module] + b"\n"},
+        {module.replace("__init__", "more"): b""},
+        {next(name for name in files if name.endswith("METADATA")): b"Name: other\n"},
+        {},  # the same files, compressed
+    ]
+    for change in changes:
+        with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, text in {**files, **change}.items():
+                archive.writestr(name, text)
+        yield
+    wheel.write_bytes(content)
+
+
+def tampering(workspace: Workspace, index: Path) -> tuple[list[Path], Callable[[Path], bool]]:
+    """Return a third-party wheel and one of ours, both locked, and what tells if one is refused.
+
+    Refused means that an error says so and that nothing of it is unpacked.
+    """
+    alpha = tiny.write_wheel(index, "alpha")
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    manifest, lock = locked(workspace)
+    iris = stored_wheel(lock.models[0], store=workspace.store)
+
+    def unpacked(wheel: Path) -> list[Path]:
+        name = wheel.name.partition("-")[0]
+        return [path.parent for path in workspace.store.layers.glob(f"*/{name}")]
+
+    def is_refused(wheel: Path) -> bool:
+        for path in (index.parent / "uv-cache", *unpacked(wheel)):
+            shutil.rmtree(path, ignore_errors=True)  # a machine that never saw the wheel
+        try:
+            layers_of(manifest, lock, store=workspace.store, platform=LINUX_AMD64, libraries=None)
+        except (ToolFailed, WorkspaceInvalid) as error:
+            told = "Hash mismatch" in str(error) or "expected sha256" in str(error)
+            return told and not unpacked(wheel)
+        return False
+
+    return [alpha, iris], is_refused
+
+
+@pytest.mark.fault("G2")
+def test_tampered_wheels(workspace: Workspace, index: Path, figure: Callable[[str], None]) -> None:
+    """A wheel that is not the locked one is refused, in an index and in our own store."""
+    wheels, is_refused = tampering(workspace, index)
+    refusals = [is_refused(wheel) for wheel in wheels for _ in tampered(wheel)]
+    figure(f"{sum(refusals)} of {len(refusals)} tampered wheels refused, none installed")
+    assert refusals == [True] * 10
+    assert not any(is_refused(wheel) for wheel in wheels)
+
+
+@pytest.mark.control("G2")
+def test_tampered_wheels_pass_where_no_hash_is_checked(
+    workspace: Workspace, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build that neither demands hashes nor looks at stored wheels takes what it is given."""
+    wheels, is_refused = tampering(workspace, index)
+
+    def unchecked(argv: list[str], **options: Any) -> str:
+        requirements = Path(argv[-1])
+        if "--require-hashes" in argv:
+            argv = [argument for argument in argv if argument != "--require-hashes"]
+            pins = parse_pins(requirements.read_text(), file="requirements.txt")
+            requirements.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in pins))
+        return run(argv, **options)
+
+    monkeypatch.setattr("stevedore_build.layers.run", unchecked)
+    monkeypatch.setattr("stevedore_build.layers.refuse_other_content", Path.stat)
+    assert not any(is_refused(wheel) for wheel in wheels for _ in tampered(wheel))
 
 
 def test_clash(workspace: Workspace, index: Path) -> None:

@@ -1,5 +1,6 @@
 """From a manifest to a lock, and whether a lock is fresh."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,8 +74,8 @@ def test_extras(workspace: Workspace, index: Path) -> None:
     assert {m.name: m.requires for m in locked.models} == {"iris": ("alpha",), "digits": ()}
 
 
-def test_conflict(workspace: Workspace, index: Path) -> None:
-    """Two models that cannot share an environment: who, why, and what to write."""
+def conflict(workspace: Workspace, index: Path) -> list[str]:
+    """Return the lines that are said of two models in one environment that fight over `alpha`."""
     tiny.write_wheel(index, "alpha", "1.0")
     tiny.write_wheel(index, "alpha", "2.0")
     tiny.add_model(workspace.root, "iris", requires=["alpha<2"])
@@ -83,19 +84,41 @@ def test_conflict(workspace: Workspace, index: Path) -> None:
     text = together + 'iris = "1.0.0"\ndigits = "1.0.0"\n'
     with pytest.raises(ResolutionFailed) as caught:
         lock(workspace, Manifest.from_text(text, file="composition.toml"))
-    first, *explanation, last = str(caught.value).splitlines()
+    return str(caught.value).splitlines()
+
+
+def chains(lines: list[str]) -> int:
+    """Count the models whose requirement is told."""
+    reason = " ".join(lines)
+    told = ("iris==1.0.0 depends on alpha<2", "digits==1.0.0 depends on alpha>=2")
+    return sum(f"stevedore-model-{chain}" in reason for chain in told)
+
+
+@pytest.mark.fault("H3")
+def test_conflict(workspace: Workspace, index: Path, figure: Callable[[str], None]) -> None:
+    """Two models that cannot share an environment: who, why, and what to write."""
+    first, *explanation, last = conflict(workspace, index)
+    figure(f"{chains(explanation)} of 2 chains of requirements told; apart, both are locked")
     assert first == (
         "environment `default` of composition `pair` cannot hold `iris`, `digits` together."
     )
-    reason = " ".join(explanation)
-    assert "stevedore-model-iris==1.0.0 depends on alpha<2" in reason
-    assert "stevedore-model-digits==1.0.0 depends on alpha>=2" in reason
+    assert chains(explanation) == 2
     assert last == (
         "Give one of them an environment of its own in the manifest, such as `iris = { version = "
         '"1.0.0", environment = "other" }`, or change what it requires.'
     )
 
 
+@pytest.mark.control("H3")
+def test_conflict_in_the_words_of_the_resolver_alone(
+    workspace: Workspace, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A resolver that does not know our models tells neither chain."""
+    monkeypatch.setattr("stevedore_build.locking.explain", lambda *_, **__: None)
+    assert chains(conflict(workspace, index)) == 0
+
+
+@pytest.mark.fault("H3")
 def test_environments(workspace: Workspace, index: Path) -> None:
     """What the message above says to write works."""
     tiny.write_wheel(index, "alpha", "1.0")

@@ -1,6 +1,7 @@
 """Programs are run to their end, and what they say is passed on."""
 
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,6 +29,15 @@ def test_failure() -> None:
     with pytest.raises(ToolFailed) as caught:
         run(python("import sys; sys.exit('no such thing')"))
     assert str(caught.value) == f"`{NAME}` ended with 1:\nno such thing"
+
+
+def test_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of what a program says beside its answer, people see what is asked for."""
+    code = "import sys; print('note: a\\nwarning: b', file=sys.stderr); print('yes')"
+    assert run(python(code), shown=re.compile("warning: .*")) == "yes\n"
+    assert capsys.readouterr().err == "warning: b\n"
+    run(python(code))
+    assert capsys.readouterr().err == ""
 
 
 def test_silent_failure() -> None:

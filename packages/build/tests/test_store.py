@@ -16,7 +16,7 @@ def test_complete(tmp_path: Path) -> None:
         assert not (store.layers / "b").exists()
         (draft / "file").touch()
     left = sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*"))
-    assert left == ["layers", "layers/b", "layers/b/file", "passed", "passed/a"]
+    assert left == ["drafts", "layers", "layers/b", "layers/b/file", "passed", "passed/a"]
 
 
 def test_interrupted(tmp_path: Path) -> None:
@@ -44,3 +44,24 @@ def test_replaced(tmp_path: Path) -> None:
             (draft / name).touch()
     assert [p.name for p in (store.pythons / "3.11").iterdir()] == ["two"]
     assert [p.name for p in store.pythons.iterdir()] == ["3.11"]
+
+
+def test_first_to_end_wins(tmp_path: Path) -> None:
+    """What is named by its content is never touched again: somebody may be reading it."""
+    store = Store(root=tmp_path)
+    with store.adding(store.layers / "a") as late:
+        with store.adding(store.layers / "a") as early:
+            early.mkdir()
+            (early / "early").touch()
+        late.mkdir()
+        (late / "late").touch()
+    assert [p.name for p in (store.layers / "a").iterdir()] == ["early"]
+    assert list(store.drafts.iterdir()) == []
+
+
+def test_nothing_was_written(tmp_path: Path) -> None:
+    """Whoever forgets to write is told, and nothing is in place."""
+    store = Store(root=tmp_path)
+    with pytest.raises(FileNotFoundError), store.adding(store.layers / "a"):
+        pass
+    assert not (store.layers / "a").exists()

@@ -82,7 +82,7 @@ def test_what_is_not_there(engine: Engine, workspace: Workspace, lock: Lock, bas
     )
     engine.run("rmi", "--force", base)
     with pytest.raises(BaseUnusable) as unusable:
-        base_image(lock, engine=engine)
+        base_image(lock, engine=engine, platform=LINUX_AMD64)
     assert str(unusable.value) == (
         f"base `{base}`: {engine.name} has no such image, so what stands on it cannot be verified; "
         "pull it, or run `make base NAME=pair`"

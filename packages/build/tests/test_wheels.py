@@ -1,5 +1,6 @@
 """Wheels of our own packages: the same bytes everywhere, and nothing in them that surprises."""
 
+import hashlib
 import os
 import zipfile
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import tiny
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
-from stevedore_build.wheels import OwnWheel, build_wheels, stored_wheel
+from stevedore_build.wheels import OwnWheel, build_wheels, refuse_other_content, stored_wheel
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import LockedWheel
 
@@ -73,11 +74,12 @@ def test_only_changed_packages_are_built(
     """What was built from the same content is used again."""
     both = workspace.models()
     build_wheels(both, workspace=workspace, store=workspace.store)
-    assert capsys.readouterr().err == "Building wheels of `digits`, `iris` …\n"
+    # A slow machine has one more line, with the time that it took.
+    assert capsys.readouterr().err.splitlines()[0] == "Building wheels of `digits`, `iris` …"
     with (workspace.root / "models/iris/pyproject.toml").open("a") as file:
         file.write("\n")
     build_wheels(both, workspace=workspace, store=workspace.store)
-    assert capsys.readouterr().err == "Building wheels of `iris` …\n"
+    assert capsys.readouterr().err.splitlines()[0] == "Building wheels of `iris` …"
     build_wheels(both, workspace=workspace, store=workspace.store)
     assert capsys.readouterr().err == ""
 
@@ -178,3 +180,18 @@ def test_absent_wheel(workspace: Workspace) -> None:
         f"`ml-py-stevedore-core` 0.1.0 is locked with sha256 `{'a' * 64}`, and this workspace "
         "builds another wheel; run `make lock`, or check out the commit that was locked"
     )
+
+
+def test_changed_wheel(workspace: Workspace) -> None:
+    """What lies in the store is not unpacked once it is no longer what was stored."""
+    wheel = build(workspace)
+    wheel.path.write_bytes(b"other")
+    with pytest.raises(WorkspaceInvalid) as caught:
+        refuse_other_content(wheel.path)
+    assert str(caught.value) == (
+        f"{wheel.path}: expected sha256 `{wheel.sha256}`, found "
+        f"`{hashlib.sha256(b'other').hexdigest()}`: the file was changed after it was stored; "
+        "remove it, and it is made anew"
+    )
+    wheel.path.unlink()
+    refuse_other_content(build(workspace).path)

@@ -85,6 +85,7 @@ def test_folder_name(workspace: Workspace) -> None:
     )
 
 
+@pytest.mark.fault("H1")
 def test_equal_names(workspace: Workspace) -> None:
     """Two folders may not differ by `-` and `_` alone: their distributions would be one."""
     for name in ("big-one", "big_one"):

@@ -19,6 +19,7 @@ __all__ = [
     "add_model",
     "add_package",
     "commit",
+    "install",
     "make_repository",
     "name_author",
     "offline",
@@ -202,6 +203,13 @@ def write_wheel(  # noqa: PLR0913 - each is a part of a wheel
         for path, text in content.items():
             archive.writestr(path, text)
     return wheel
+
+
+def install(place: Path, *wheels: Path) -> None:
+    """Unpack wheels into one directory, as an installer would."""
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(place)
 
 
 def use_real_core(root: Path, index: Path) -> None:

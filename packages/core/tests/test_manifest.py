@@ -17,11 +17,14 @@ environments = "each"
 [models]
 iris = ["1.0.0", "1.1.0"]
 tulip = { version = ["2.0.0", "1.0.0"], workers = 3 }
-digits = { version = "1.2.0", environment = "onnx", workers = 2 }
+digits = { version = "1.2.0", environment = "onnx", deadline_s = 5, workers = 2 }
 wine = { version = "1.0.0", min_score = { accuracy = 0.9, loss = 1 }, gate = "readiness" }
 
 [serve]
 readiness = "any"
+workers = "auto"
+max_queued = 16
+drain_delay_s = 0
 
 [image]
 base = "python:3.11-slim-bookworm"
@@ -48,11 +51,16 @@ def test_full(tmp_path: Path) -> None:
         version="1.0.0",
         python="3.11",
         models=(
-            ModelPin(name="iris", version="1.0.0", environment=None, workers=None),
-            ModelPin(name="iris", version="1.1.0", environment=None, workers=None),
-            ModelPin(name="tulip", version="2.0.0", environment=None, workers=3),
-            ModelPin(name="tulip", version="1.0.0", environment=None, workers=3),
-            ModelPin(name="digits", version="1.2.0", environment="onnx", workers=2),
+            ModelPin(name="iris", version="1.0.0"),
+            ModelPin(name="iris", version="1.1.0"),
+            ModelPin(name="tulip", version="2.0.0", settings={"workers": 3}),
+            ModelPin(name="tulip", version="1.0.0", settings={"workers": 3}),
+            ModelPin(
+                name="digits",
+                version="1.2.0",
+                environment="onnx",
+                settings={"deadline_s": 5.0, "workers": 2},
+            ),
             ModelPin(
                 name="wine",
                 version="1.0.0",
@@ -62,6 +70,7 @@ def test_full(tmp_path: Path) -> None:
         ),
         environments="each",
         readiness="any",
+        settings={"workers": "auto", "max_queued": 16, "drain_delay_s": 0.0},
         base="python:3.11-slim-bookworm",
         index="https://wheels.example:8080/models/simple",
         text=TEXT,
@@ -130,10 +139,10 @@ base = "python:3.11 AS x"
             "  `models.front.environment`: `front` is the HTTP process's own environment; "
             "choose another"
         ),
-        "  `models.front.workers`: expected a whole number from 1 to 64, found `0`",
+        "  `models.front.workers`: expected a whole number from 1 to 64, or `auto`, found `0`",
         (
-            "  `models.front.size`: unknown key; known: `environment`, `gate`, `min_score`, "
-            "`version`, `workers`"
+            "  `models.front.size`: unknown key; known: `call_limit_s`, `deadline_s`, "
+            "`environment`, `gate`, `max_batch`, `max_queued`, `min_score`, `version`, `workers`"
         ),
         "  `serve.readiness`: expected `all` or `any`, found `most`",
         (

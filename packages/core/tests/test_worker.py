@@ -31,6 +31,7 @@ from stevedore_core.predictor import Predictor
 ORDER = {"type": "object", "required": ["do"], "properties": {"do": {"type": "string"}}}
 
 CYCLES = weakref.WeakSet()
+HELD = []
 
 
 class Cycle:
@@ -61,6 +62,7 @@ class Obedient(Predictor):
                 cycle = Cycle()
                 cycle.itself = cycle
                 CYCLES.add(cycle)
+                HELD[:] = [cycle] if value else []
             case "cycles":
                 return len(CYCLES)
             case "print":
@@ -394,6 +396,18 @@ def test_what_a_call_leaves_behind_is_collected(front: Front) -> None:
         assert front.order("cycle") == (Kind.ANSWER, None)
         assert front.order("echo", 1) == (Kind.ANSWER, 1)
         assert front.order("cycles") == (Kind.ANSWER, 0)
+
+
+def test_what_is_left_behind_later_is_collected_too(front: Front) -> None:
+    """What outlived some calls is no longer young; after many calls it is looked at as well."""
+    front.order("cycle", "held")
+    for number in range(3):
+        assert front.order("echo", number) == (Kind.ANSWER, number)
+    front.order("cycle")  # takes the place of the one that was held
+    assert front.order("cycles") == (Kind.ANSWER, 1)
+    for number in range(256):
+        front.order("echo", number)
+    assert front.order("cycles") == (Kind.ANSWER, 0)
 
 
 def test_a_frame_may_arrive_in_pieces(front: Front) -> None:

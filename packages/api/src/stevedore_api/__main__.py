@@ -3,11 +3,9 @@
 import argparse
 import logging
 import os
-import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
-from types import FrameType
+from collections.abc import Sequence
 
 import uvicorn
 
@@ -16,6 +14,7 @@ from stevedore_api.assemble import assemble
 from stevedore_api.http_protocol import protocol_class
 from stevedore_api.line_writer import LineWriter
 from stevedore_api.settings import PREFIX, Settings
+from stevedore_api.stopping import StoppableServer
 from stevedore_core.errors import StevedoreError
 from stevedore_core.logs import configure_logging
 
@@ -27,9 +26,10 @@ _CANNOT_START = 2
 def main(arguments: Sequence[str]) -> int:
     """Serve until a signal ends it; return the exit status."""
     try:
-        settings = Settings.read({**os.environ, **_flags(arguments)})
         lines = LineWriter(sys.stdout.fileno())
+        settings = Settings.read({**os.environ, **_flags(arguments)})
         app = assemble(settings, AccessLog(lines.write_line))
+        settings = app.settings
         listener = _listen(settings)
     except StevedoreError as error:
         sys.stderr.write(f"{error}\n")
@@ -47,25 +47,12 @@ def main(arguments: Sequence[str]) -> int:
         timeout_keep_alive=settings.keep_alive_s,
         timeout_graceful_shutdown=settings.drain_s,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn raises it again after a clean stop
     host, port = listener.getsockname()[:2]
     _log.info("serving on http://%s:%d", f"[{host}]" if ":" in host else host, port)
-    _Server(config, on_signal=app.drain).run(sockets=[listener])
+    server = StoppableServer(config, app, lines)
+    server.run(sockets=[listener])
     lines.close()
-    return 0
-
-
-class _Server(uvicorn.Server):
-    """uvicorn's server, which tells of the signal before it stops."""
-
-    def __init__(self, config: uvicorn.Config, *, on_signal: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_signal = on_signal
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._on_signal()
-        super().handle_exit(sig, frame)
+    return server.exit_status
 
 
 def _flags(arguments: Sequence[str]) -> dict[str, str]:

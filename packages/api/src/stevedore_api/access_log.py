@@ -1,4 +1,4 @@
-"""`AccessLog`: one line per request, never a payload. `hot_path` and `app` write it."""
+"""`AccessLog`: one line per request, never a payload, for whoever answers or refuses it."""
 
 import json
 import time
@@ -27,6 +27,7 @@ class AccessLog:
         status: int,
         duration_s: float,
         model: str | None,
+        trace_id: str | None = None,
     ) -> None:
         """Write the line of one request."""
         fields = {
@@ -42,6 +43,8 @@ class AccessLog:
         }
         if model is not None:
             fields["model"] = model
+        if trace_id is not None:
+            fields["trace_id"] = trace_id
         line = orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
         if not line.isascii():  # there are characters beyond ASCII that end a line
             line = json.dumps(fields, separators=(",", ":")).encode() + b"\n"

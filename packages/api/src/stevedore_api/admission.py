@@ -1,6 +1,7 @@
 """`Admission`: how much may wait. One for the whole process; every `WorkerGroup` asks it."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from stevedore_core.errors import QueueFull
 
@@ -10,16 +11,24 @@ __all__ = ["Admission"]
 class Admission:
     """How much may wait: so many calls for each model, so many bytes over all models."""
 
-    def __init__(self, max_queued: int, max_queued_bytes: int) -> None:
+    def __init__(
+        self,
+        max_queued: int,
+        max_queued_bytes: int,
+        max_queued_of: Mapping[str, int] | None = None,
+    ) -> None:
+        """Take both bounds; `max_queued_of` are the models that have one of their own."""
         self._max_queued = max_queued
+        self._max_queued_of = max_queued_of or {}
         self._max_queued_bytes = max_queued_bytes
         self._queued: Counter[str] = Counter()
         self._queued_bytes = 0
 
     def enter(self, model: str, body_bytes: int) -> None:
         """Count a call in. Raises `QueueFull`."""
-        if self._queued[model] >= self._max_queued:
-            raise QueueFull(f"{self._max_queued} requests wait for the model already")
+        max_queued = self._max_queued_of.get(model, self._max_queued)
+        if self._queued[model] >= max_queued:
+            raise QueueFull(f"{max_queued} requests wait for the model already")
         if self._queued_bytes + body_bytes > self._max_queued_bytes:
             raise QueueFull(f"the requests that wait hold {self._queued_bytes} bytes already")
         self.enter_again(model, body_bytes)
@@ -28,6 +37,10 @@ class Admission:
         """Count a call in that was admitted before and lost its worker: it is never refused."""
         self._queued[model] += 1
         self._queued_bytes += body_bytes
+
+    def queued(self, model: str) -> int:
+        """Return how many calls wait for a model."""
+        return self._queued[model]
 
     def leave(self, model: str, body_bytes: int) -> None:
         """Count a call out, which goes to a worker or will never run."""

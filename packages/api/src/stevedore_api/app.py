@@ -17,16 +17,20 @@ from stevedore_api import openapi, problems
 from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.docs_page import docs_router
+from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HOST_REFUSED, RETRY_STATUSES, HotPath
-from stevedore_api.request_head import is_local, request_id
+from stevedore_api.metrics import Metrics
+from stevedore_api.request_head import is_local, request_id, trace_id
 from stevedore_api.routes import (
     catalogue_router,
     composition_router,
     health_router,
+    metrics_router,
     model_health_router,
 )
+from stevedore_api.settings import Settings
 from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json, encode
 
@@ -53,7 +57,9 @@ class App:
         health: Health,
         hot_path: HotPath,
         composition: Mapping[str, Json],
-        is_loopback: bool,
+        settings: Settings,
+        metrics: Metrics,
+        exposition: Exposition,
         access_log: AccessLog,
     ) -> None:
         self._access_log = access_log
@@ -62,7 +68,10 @@ class App:
         self._health = health
         self.hot_path = hot_path
         self._composition = composition
-        self._is_loopback = is_loopback
+        self._metrics = metrics
+        self._exposition = exposition
+        self.settings = settings
+        self._is_loopback = settings.is_loopback
         self._document: bytes | None = None
         self._fastapi = self._routes()
 
@@ -78,13 +87,16 @@ class App:
             scope["raw_path"] = scope["raw_path"][:-1]
         identity = scope["stevedore.request_id"] = request_id(scope["headers"])
         status = await self._answer(scope, receive, send, identity)
+        duration_s = time.perf_counter() - started
+        self._metrics.note_answer("other", None, status, None, duration_s)
         self._access_log.note(
             request_id=identity,
             method=scope["method"],
             path=path,
             status=status,
-            duration_s=time.perf_counter() - started,
+            duration_s=duration_s,
             model=None,
+            trace_id=trace_id(scope["headers"]),
         )
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, identity: str) -> int:
@@ -96,14 +108,25 @@ class App:
             return status
         statuses = [500]
         try:
-            await self._fastapi(scope, receive, _noting(send, statuses, identity))
+            noting = _noting(send, statuses, identity, closes=self._health.is_draining)
+            await self._fastapi(scope, receive, noting)
         except Exception:  # noqa: BLE001  # the outermost handler; FastAPI has answered
             _log.exception("request %s", identity)
         return statuses[-1]
 
     def drain(self) -> None:
         """Say no more that this process is ready: it is about to stop."""
-        self._health.is_draining = True
+        self._health.is_draining = self.hot_path.is_draining = True
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True if no model is loaded, however often it was tried."""
+        return bool(self._groups) and all(group.is_hopeless for group in self._groups)
+
+    def kill_workers(self) -> None:
+        """End all workers at once: this process is about to end itself."""
+        for group in self._groups:
+            group.kill()
 
     def _routes(self) -> FastAPI:
         title = f"{self._composition['name']} {self._composition['version']}"
@@ -120,6 +143,7 @@ class App:
         app.include_router(model_health_router(self._catalogue, self._health))
         app.include_router(catalogue_router(self._catalogue, self._health))
         app.include_router(composition_router(dict(self._composition)))
+        app.include_router(metrics_router(self._exposition))
         app.include_router(docs_router(title))
         app.add_api_route("/openapi.json", self._openapi, include_in_schema=False)
         app.add_exception_handler(HTTPException, self._answer_http_error)
@@ -172,13 +196,16 @@ class App:
                 await group.stop()
 
 
-def _noting(send: Send, statuses: list[int], identity: str) -> Send:
-    """Note the status that FastAPI sends, and add the request id."""
+def _noting(send: Send, statuses: list[int], identity: str, *, closes: bool) -> Send:
+    """Note the status that FastAPI sends; add the request id, and what ends the connection."""
+    added = [(b"x-request-id", identity.encode())]
+    if closes:
+        added.append((b"connection", b"close"))
 
     async def noted(message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             statuses.append(message["status"])
-            message["headers"] = [*message["headers"], (b"x-request-id", identity.encode())]
+            message["headers"] = [*message["headers"], *added]
         await send(message)
 
     return noted

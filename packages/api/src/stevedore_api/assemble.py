@@ -1,15 +1,19 @@
 """`assemble`: an application from a layout. The only place where the parts are chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from stevedore_api.access_log import AccessLog
 from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.cgroup import usable_cores
+from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DocumentInvalid, LayoutInvalid
@@ -17,6 +21,7 @@ from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
+from stevedore_core.serving import AUTO
 from stevedore_core.strict_json import Json
 
 __all__ = ["assemble"]
@@ -39,17 +44,48 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
     _refuse_other_than_locked(layout, lock)
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
-    groups = _groups(layout, lock, manifest, settings, catalogue)
+    metrics = Metrics(lock.keys.values())
+    shares = _shares(lock, manifest, settings, usable_cores())
+    settings = settings.filled(manifest.settings)
+    admission = Admission(
+        settings.max_queued,
+        settings.max_queued_bytes,
+        {key: own.max_queued for share in shares for key, own in share.settings_of.items()},
+    )
+    groups = tuple(
+        WorkerGroup(
+            _command(layout, share, settings, shares),
+            keys=list(share.settings_of),
+            workers=share.workers,
+            settings=settings,
+            settings_of=list(share.settings_of.values()),
+            admission=admission,
+            on_loaded=catalogue.note_loaded,
+            metrics=metrics,
+            name=share.name,
+        )
+        for share in shares
+    )
+    _fill(catalogue, lock, groups)
     health = Health(catalogue, settings, manifest.readiness, _gates(lock, manifest))
     catalogue.on_loaded(health.watch)
     return App(
         catalogue=catalogue,
         groups=groups,
         health=health,
-        hot_path=HotPath(catalogue, settings, access_log),
+        hot_path=HotPath(catalogue, settings, access_log, metrics),
         composition=_composition(lock),
-        is_loopback=settings.is_loopback,
+        settings=settings,
         access_log=access_log,
+        metrics=metrics,
+        exposition=Exposition(
+            metrics=metrics,
+            catalogue=catalogue,
+            groups=groups,
+            admission=admission,
+            health=health,
+            lock=lock,
+        ),
     )
 
 
@@ -63,29 +99,65 @@ def _refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
         )
 
 
-def _groups(
-    layout: Layout, lock: Lock, manifest: Manifest, settings: Settings, catalogue: Catalogue
-) -> tuple[WorkerGroup, ...]:
-    """Make a group for each environment, and one for each model that asks for its own workers."""
-    admission = Admission(settings.max_queued, settings.max_queued_bytes)
-    groups = []
-    keys = lock.keys
-    for environment, workers, models in _shares(lock, manifest):
-        command = WorkerCommand(
-            import_path=layout.worker_path(environment, [(m.name, m.version) for m in models]),
-            models=[model.name for model in models],
-            threads=settings.threads,
-        )
-        groups.append(
-            WorkerGroup(
-                command,
-                keys=[keys[model] for model in models],
-                workers=workers,
-                settings=settings,
-                admission=admission,
-                on_loaded=catalogue.note_loaded,
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Share:
+    """What becomes a worker group: models of one environment, each with its settings."""
+
+    name: str
+    environment: str
+    models: list[LockedModel]
+    settings_of: dict[str, Settings]
+    """By the models' keys, in their order."""
+    workers: int
+
+
+def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_Share]:
+    """Share the models out: a group for each environment, and one for each that asks for its own.
+
+    A group is called by its environment; one of a single model has the model's key after that.
+    """
+    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    members: dict[str, list[LockedModel]] = {}
+    for model in sorted(lock.models, key=lambda model: pins[model.name, model.version].is_alone):
+        is_alone = pins[model.name, model.version].is_alone
+        own_name = f"{model.environment}:{lock.keys[model]}"
+        members.setdefault(own_name if is_alone else model.environment, []).append(model)
+    shares = []
+    for name, models in members.items():
+        settings_of = {
+            lock.keys[model]: settings.filled(pin.settings).filled(manifest.settings)
+            for model in models
+            if (pin := pins[model.name, model.version])
+        }
+        workers = settings_of[lock.keys[models[0]]].workers
+        shares.append(
+            _Share(
+                name=name,
+                environment=models[0].environment,
+                models=models,
+                settings_of=settings_of,
+                workers=cores if workers == AUTO else workers,
             )
         )
+    return shares
+
+
+def _command(
+    layout: Layout, share: _Share, settings: Settings, shares: Sequence[_Share]
+) -> WorkerCommand:
+    """Return what starts a worker of a group; all workers together have a thread for each core."""
+    fair_threads = max(1, usable_cores() // sum(other.workers for other in shares))
+    packages = [(model.name, model.version) for model in share.models]
+    return WorkerCommand(
+        import_path=layout.worker_path(share.environment, packages),
+        models=[model.name for model in share.models],
+        threads=fair_threads if settings.threads == AUTO else settings.threads,
+    )
+
+
+def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> None:
+    """Add the locked models to the catalogue, each with its place in a group."""
+    keys = lock.keys
     places = {key: (group, n) for group in groups for n, key in enumerate(group.models)}
     for model in lock.models:
         group, number = places[keys[model]]
@@ -99,20 +171,6 @@ def _groups(
                 number=number,
             )
         )
-    return tuple(groups)
-
-
-def _shares(lock: Lock, manifest: Manifest) -> list[tuple[str, int, list[LockedModel]]]:
-    """Return environment, number of workers and models of each group."""
-    workers = {(pin.name, pin.version): pin.workers for pin in manifest.models}
-    shared: dict[str, list[LockedModel]] = {}
-    own = []
-    for model in lock.models:
-        if (count := workers[model.name, model.version]) is None:
-            shared.setdefault(model.environment, []).append(model)
-        else:
-            own.append((model.environment, count, [model]))
-    return [(environment, 1, models) for environment, models in shared.items()] + own
 
 
 def _gates(lock: Lock, manifest: Manifest) -> dict[str, Mapping[str, float]]:

@@ -19,7 +19,7 @@ _BATCHED = frozenset({Kind.PREDICT, Kind.PREDICT_ENVELOPE})
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Call:
-    """One thing asked of a worker. Times are the event loop's, in seconds."""
+    """One thing asked of a worker. Times are monotonic, in seconds."""
 
     kind: Kind
     model: int
@@ -46,9 +46,11 @@ class BatchLimits:
 
 
 class CallQueue:
-    """What waits for the workers of one group."""
+    """What waits for the workers of one group; each of its models has limits of its own."""
 
-    def __init__(self, models: Sequence[str], admission: Admission, limits: BatchLimits) -> None:
+    def __init__(
+        self, models: Sequence[str], admission: Admission, limits: Sequence[BatchLimits]
+    ) -> None:
         self.batchable: set[int] = set()
         """The models whose calls may go together."""
         self._models = models
@@ -97,8 +99,9 @@ class CallQueue:
         waiting = self._waiting[model]
         batch = [self._next(waiting)]
         if model in self.batchable and _is_batched(batch[0]):
-            left_bytes = self._limits.max_bytes - len(batch[0].body)
-            while waiting and len(batch) < self._limits.max_calls and _is_batched(waiting[0]):
+            limits = self._limits[model]
+            left_bytes = limits.max_bytes - len(batch[0].body)
+            while waiting and len(batch) < limits.max_calls and _is_batched(waiting[0]):
                 left_bytes -= len(waiting[0].body)
                 if left_bytes < 0:
                     break

@@ -10,11 +10,13 @@ error:
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from stevedore_api.admission import Admission
 from stevedore_api.call_queue import BatchLimits, Call, CallQueue
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.slots import SlotListeners, WorkerSlot
 from stevedore_api.worker_process import WorkerCommand
@@ -35,15 +37,23 @@ class WorkerGroup:
         keys: Sequence[str] | None = None,
         workers: int,
         settings: Settings,
+        settings_of: Sequence[Settings] | None = None,
         admission: Admission,
         on_loaded: Callable[[str, Mapping[str, Json]], None],
+        metrics: Metrics | None = None,
+        name: str = "default",
     ) -> None:
         """Take what starts a worker, how many there are, and whom to tell of a loaded model.
 
-        `keys` are what the catalogue calls the command's models, if not by their names.
+        `keys` are what the catalogue calls the command's models, if not by their names, and
+        `settings_of` the settings of each, if they have any of their own. `metrics` counts the
+        calls of callers; `name` is what it calls the group.
         """
         self.models: Sequence[str] = tuple(command.models if keys is None else keys)
         self._settings = settings
+        self._settings_of = settings_of or [settings] * len(self.models)
+        self._metrics = metrics if metrics is not None else Metrics(self.models)
+        self.name = name
         self._on_loaded = on_loaded
         listeners = SlotListeners(
             on_loaded=self._note_loaded,
@@ -52,15 +62,23 @@ class WorkerGroup:
             on_lost=self._run_once_more,
             on_end=self._note_end,
         )
-        self._slots = [
-            WorkerSlot(command, load_limit_s=settings.load_limit_s, listeners=listeners)
+        self.slots = [
+            WorkerSlot(
+                command,
+                load_limit_s=settings.load_limit_s,
+                max_rss_bytes=settings.max_worker_rss_bytes,
+                listeners=listeners,
+            )
             for _ in range(workers)
         ]
-        limits = BatchLimits(max_calls=settings.max_batch, max_bytes=settings.max_batch_bytes)
+        limits = [
+            BatchLimits(max_calls=own.max_batch, max_bytes=own.max_batch_bytes)
+            for own in self._settings_of
+        ]
         self._queue = CallQueue(self.models, admission, limits)
-        self._open: dict[Call, None] = {}
-        """Callers' calls without an answer, oldest first: all have the same deadline."""
-        self._deadline: asyncio.TimerHandle | None = None
+        self._open: Sequence[dict[Call, None]] = [{} for _ in self.models]
+        """For each model, callers' calls without an answer, oldest first: one deadline holds."""
+        self._deadlines: list[asyncio.TimerHandle | None] = [None for _ in self.models]
         """Set while calls are open, for the oldest of those that were open when it was set."""
         self._is_dispatch_due = False
         self._load_failures: dict[int, str] = {}
@@ -68,12 +86,17 @@ class WorkerGroup:
 
     def start(self) -> None:
         """Start the workers; returns at once, `on_loaded` tells of each model."""
-        for slot in self._slots:
+        for slot in self.slots:
             slot.start()
+
+    def kill(self) -> None:
+        """Kill all workers, from wherever: this process is about to end."""
+        for slot in self.slots:
+            slot.kill()
 
     async def stop(self) -> None:
         """Kill all workers and wait until they are reaped."""
-        await asyncio.gather(*(slot.stop() for slot in self._slots))
+        await asyncio.gather(*(slot.stop() for slot in self.slots))
 
     def load_failure(self, model: str) -> str | None:
         """Return the code of the error that kept `model` from loading, if one did."""
@@ -82,6 +105,11 @@ class WorkerGroup:
     def is_loaded(self, model: str) -> bool:
         """Tell whether a worker has `model`, or had it so lately that its replacement may come."""
         return self._is_loaded(self.models.index(model))
+
+    @property
+    def is_hopeless(self) -> bool:
+        """True if no worker has loaded anything, however often it was tried."""
+        return all(slot.failures >= self._settings.max_load_tries for slot in self.slots)
 
     @property
     def has_queue(self) -> bool:
@@ -106,7 +134,7 @@ class WorkerGroup:
         """
         if not self._is_loaded(model):
             raise ModelNotReady(f"model `{self.models[model]}` is not loaded")
-        call = _call(kind, model, body, self._settings.call_limit_s)
+        call = _call(kind, model, body, self._settings_of[model].call_limit_s)
         try:
             self._queue.append(call)
         except QueueFull:
@@ -114,8 +142,8 @@ class WorkerGroup:
                 raise
             self._dispatch()  # what a worker can take at once does not wait
             self._queue.append(call)
-        self._open[call] = None
-        if self._deadline is None:
+        self._open[model][call] = None
+        if self._deadlines[model] is None:
             self._set_deadline(call)
         call.answer.add_done_callback(partial(self._end, call))
         self._dispatch_soon()
@@ -133,7 +161,7 @@ class WorkerGroup:
         return call.answer
 
     def _is_loaded(self, model: int) -> bool:
-        if any(model in slot.loaded for slot in self._slots):
+        if any(model in slot.loaded for slot in self.slots):
             return True
         if model in self._load_failures:
             return False
@@ -150,16 +178,18 @@ class WorkerGroup:
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         self._is_dispatch_due = False
-        for slot in self._slots:
+        for slot in self.slots:
             while slot.is_free and self._is_usable(slot):
                 if not (batch := self._queue.take()):
                     return
                 if calls := [call for call in batch if not call.answer.done()]:
                     slot.run(calls)
+                    if not calls[0].is_own:
+                        self._metrics.note_batch(self.models[calls[0].model], len(calls))
 
     def _is_usable(self, slot: WorkerSlot) -> bool:
         """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
-        return bool(slot.loaded) or not any(other.loaded for other in self._slots)
+        return bool(slot.loaded) or not any(other.loaded for other in self.slots)
 
     def _run_once_more(self, calls: Sequence[Call]) -> None:
         """Queue what was lost with a worker ahead of all: one by one, for one may be the reason."""
@@ -169,22 +199,27 @@ class WorkerGroup:
             self._queue.put_back(calls)
 
     def _end(self, call: Call, _: object) -> None:
-        self._open.pop(call, None)
+        self._open[call.model].pop(call, None)
         self._queue.drop(call)
+        now = time.monotonic()
+        started = call.started_at
+        waited_s = (started or now) - call.admitted_at
+        ran_s = None if started is None else now - started
+        self._metrics.note_call(self.models[call.model], waited_s, ran_s)
 
     def _set_deadline(self, oldest: Call) -> None:
         loop = asyncio.get_running_loop()
-        at = oldest.admitted_at + self._settings.deadline_s
-        self._deadline = loop.call_at(at, self._expire, at)
+        at = oldest.admitted_at + self._settings_of[oldest.model].deadline_s
+        self._deadlines[oldest.model] = loop.call_at(at, self._expire, oldest.model, at)
 
-    def _expire(self, now: float) -> None:
-        """Tell the callers whose deadline passed, and wait for the next one."""
-        self._deadline = None
-        for call in list(self._open):
-            if call.admitted_at + self._settings.deadline_s > now:
+    def _expire(self, model: int, now: float) -> None:
+        """Tell a model's callers whose deadline passed, and wait for the next one."""
+        self._deadlines[model] = None
+        for call in list(self._open[model]):
+            if call.admitted_at + self._settings_of[model].deadline_s > now:
                 self._set_deadline(call)
                 return
-            del self._open[call]
+            del self._open[model][call]
             self._queue.drop(call)
             if not call.answer.done():
                 call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
@@ -211,5 +246,5 @@ def _call(kind: Kind, model: int, body: bytes, limit_s: float) -> Call:
         body=body,
         limit_s=limit_s,
         answer=loop.create_future(),
-        admitted_at=loop.time(),
+        admitted_at=time.monotonic(),
     )

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 import orjson
 
@@ -39,10 +39,12 @@ class _State:
     reason: str = _PENDING
     is_passing: bool = False
     passes_needed: int = 1
+    tested_at: float | None = None
+    """When the last self-test ended, on the monotonic clock."""
     min_score: Mapping[str, float] = field(default_factory=dict)
     """What its scores must reach for it to be ready."""
     shortfalls: tuple[str, ...] = ()
-    scores: list[Json] | None = None
+    scores: Sequence[Score] | None = None
     scored_at: float = 0.0
     score_failure: str | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -120,6 +122,18 @@ class Health:
             key: {"ready": reason == _PASSED, "reason": reason} for key, reason in reasons.items()
         }
 
+    def is_passing(self, key: str) -> bool:
+        """Tell whether a model passed its last self-test, and its last two after a failure."""
+        return self._states[key].is_passing
+
+    def tested_at(self, key: str) -> float | None:
+        """Return when a model's last self-test ended, on the monotonic clock."""
+        return self._states[key].tested_at
+
+    def latest_scores(self, key: str) -> Sequence[Score]:
+        """Return the latest scores on the packaged examples, none before the first."""
+        return self._states[key].scores or ()
+
     def scores(self, key: str) -> dict[str, Json]:
         """Return the latest scores on the packaged examples. Raises `ScorePending` before."""
         model, state = self._catalogue.by_key(key), self._states[key]
@@ -130,7 +144,7 @@ class Health:
             raise ScorePending(f"model `{key}` was not scored yet{failed}")
         examples = model.said("score_example")
         return {
-            "scores": state.scores,
+            "scores": [asdict(score) for score in state.scores],
             "n": len(examples) if isinstance(examples, list) else 1,
             "age_s": round(time.monotonic() - state.scored_at, 3),
         }
@@ -154,6 +168,7 @@ class Health:
     def _note(self, model: ServedModel, state: _State, reason: str) -> None:
         """Count a verdict in: one failure makes a model not ready, two passes bring it back."""
         was_passing = state.is_passing
+        state.tested_at = time.monotonic()
         state.reason = reason
         if reason == _PASSED:
             state.passes_needed = max(0, state.passes_needed - 1)
@@ -181,10 +196,10 @@ class Health:
             state.score_failure = error.code
             return
         if answer.kind == Kind.ANSWER:
-            scores = orjson.loads(answer.body)
+            scores = [Score(**score) for score in orjson.loads(answer.body)]
             state.scores, state.scored_at = scores, time.monotonic()
             state.score_failure = None
-            self._hold_to_minimum(model, state, [Score(**score) for score in scores])
+            self._hold_to_minimum(model, state, scores)
         else:
             state.score_failure = str(_body(answer)["code"])
 

@@ -20,7 +20,8 @@ import orjson
 from stevedore_api import problems
 from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue, ServedModel
-from stevedore_api.request_head import Headers, is_local, request_id
+from stevedore_api.metrics import Metrics
+from stevedore_api.request_head import Headers, is_local, request_id, trace_id
 from stevedore_api.settings import Settings
 from stevedore_core.errors import (
     BodyNotJson,
@@ -56,6 +57,8 @@ class Target:
     """What a path asks for. `model` is None where the envelope names it."""
 
     path: str
+    operation: str
+    """What metrics call it."""
     kind: Kind
     model: ServedModel | None
 
@@ -69,8 +72,13 @@ class _Envelope(msgspec.Struct):
 class HotPath:
     """The paths that are answered here, and what the requests for them share."""
 
-    def __init__(self, catalogue: Catalogue, settings: Settings, access_log: AccessLog) -> None:
+    def __init__(
+        self, catalogue: Catalogue, settings: Settings, access_log: AccessLog, metrics: Metrics
+    ) -> None:
         self.access_log = access_log
+        self.metrics = metrics
+        self.is_draining = False
+        """True once this process is about to stop: an answer is the last on its connection."""
         self.catalogue = catalogue
         self.settings = settings
         self.is_loopback = settings.is_loopback
@@ -109,7 +117,8 @@ class HotPath:
         return self._joined
 
     def _add(self, path: str, kind: Kind, model: ServedModel | None) -> None:
-        self.targets[path] = Target(path=path, kind=kind, model=model)
+        operation = path.rpartition("/")[2]
+        self.targets[path] = Target(path=path, operation=operation, kind=kind, model=model)
 
 
 class Exchange:
@@ -132,10 +141,12 @@ class Exchange:
         "_is_continued",
         "_model",
         "_pieces",
+        "_reason",
         "_request_id",
         "_started_at",
         "_target",
         "_timer",
+        "_trace_id",
         "_transport",
         "disconnected",
         "keep_alive",
@@ -167,11 +178,13 @@ class Exchange:
         self._done = done
         self._started_at = time.perf_counter()
         self._request_id = ""
+        self._trace_id: str | None = None
         self._pieces: list[bytes] = []
         self._arrived_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._call: asyncio.Future[Frame] | None = None
         self._answer: tuple[int, bytes] | None = None
+        self._reason: str | None = None
         self._has_turn = False
         self._is_continued = is_continued
         self.keep_alive = keep_alive
@@ -182,6 +195,7 @@ class Exchange:
     def begin(self, headers: Headers) -> None:
         """Refuse by the headers what need not be read."""
         self._request_id = request_id(headers)
+        self._trace_id = trace_id(headers)
         try:
             if self._hot_path.is_loopback and not is_local(headers):
                 raise HOST_REFUSED
@@ -266,7 +280,7 @@ class Exchange:
             said = orjson.loads(frame.body)
             code, detail = said.pop("code"), said.pop("detail")
             body = problems.problem(code, detail, request_id=self._request_id, **said)
-            self._answer = (problems.status_of(code), body)
+            self._answer, self._reason = (problems.status_of(code), body), code
         self._send()
 
     def _refuse(self, error: BaseException) -> None:
@@ -274,6 +288,7 @@ class Exchange:
             _log.error("request %s", self._request_id, exc_info=error)
         self._let_go()
         self._answer = problems.problem_of(error, request_id=self._request_id)
+        self._reason = error.code if isinstance(error, StevedoreError) else problems.INTERNAL
         if self._has_turn:
             self._send()
 
@@ -291,7 +306,7 @@ class Exchange:
         status, body = self._answer
         if self.disconnected:
             return
-        if self.more_body:  # the rest of the body is not read
+        if self.more_body or self._hot_path.is_draining:  # the rest of the body is not read
             self.keep_alive = False
         identity = self._request_id.encode()
         if status == _OK and self.keep_alive:
@@ -320,13 +335,19 @@ class Exchange:
         return b"".join([*lines, b"\r\n"])
 
     def _note(self, status: int) -> None:
+        duration_s = time.perf_counter() - self._started_at
+        model = self._model.key if self._model is not None else None
+        self._hot_path.metrics.note_answer(
+            self._target.operation, model, status, self._reason, duration_s
+        )
         self._hot_path.access_log.note(
             request_id=self._request_id,
             method="POST",
             path=self._target.path,
             status=status,
-            duration_s=time.perf_counter() - self._started_at,
-            model=self._model.key if self._model is not None else None,
+            duration_s=duration_s,
+            model=model,
+            trace_id=self._trace_id,
         )
 
 

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP protocol with limits on the headers of a request and their time, and a short cut.
+"""uvicorn's HTTP protocol with limits on connections, headers and time, and a short cut.
 
 `__main__` hands the class to uvicorn. A request for a path of the hot path becomes an `Exchange`
 here and meets neither a task nor ASGI; all others go uvicorn's own way. A body's limits are the
@@ -6,6 +6,7 @@ business of who reads it.
 """
 
 import asyncio
+import resource
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -16,6 +17,10 @@ from stevedore_api.settings import Settings
 __all__ = ["protocol_class"]
 
 
+_OTHER_FILES = 64
+"""How many files the front has open beside connections: workers, logs, libraries."""
+
+
 class _HeadersRefusedError(Exception):
     """Stops the parser; the answer is on its way already."""
 
@@ -23,6 +28,9 @@ class _HeadersRefusedError(Exception):
 class _Protocol(HttpToolsProtocol):
     settings: ClassVar[Settings]
     hot_path: ClassVar[HotPath]
+    max_connections: ClassVar[int]
+    idle: "ClassVar[dict[_Protocol, None]]"
+    """The connections without a whole head to answer, the one that is so for longest first."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,6 +39,8 @@ class _Protocol(HttpToolsProtocol):
         self._refused = False
         self._awaits_head = True  # a connection that says nothing is no better than a slow one
         self._head_timer: asyncio.TimerHandle | None = None
+        self._head_since = self.loop.time()
+        self._write_timer: asyncio.TimerHandle | None = None
         self._running: Exchange | None = None
         self._is_held = False
         self._idle_since: float | None = None
@@ -38,9 +48,16 @@ class _Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._start_head_timer()
+        self.idle[self] = None
+        if len(self.connections) > self.max_connections:
+            oldest = next(iter(self.idle))  # there is one: this
+            del self.idle[oldest]
+            oldest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._stop_write_timer()
+        self.idle.pop(self, None)
         if self.timeout_keep_alive_task is not None:
             self.timeout_keep_alive_task.cancel()
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline), self.cycle):
@@ -67,6 +84,8 @@ class _Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self._received_bytes = self._parsed_bytes = 0
+        self._head_since = self.loop.time()
+        self._stop_write_timer()  # who asks again has read what it was told
         self._awaits_head = True
         self.url = b""
         self.headers = []
@@ -86,6 +105,7 @@ class _Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._awaits_head = False
         self._stop_head_timer()
+        self.idle.pop(self, None)
         self._received_bytes = 0
         target = self.hot_path.find(self.url) if self.parser.get_method() == b"POST" else None
         if target is not None:
@@ -114,11 +134,18 @@ class _Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._running = None
         self.server_state.total_requests += 1
+        if self.transport.get_write_buffer_size():
+            self._start_write_timer()
         if not self.transport.is_closing():
             self._go_on()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_write_timer()
+
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._stop_write_timer()
         if self._is_held:
             self._is_held = False
             self._go_on()
@@ -174,6 +201,7 @@ class _Protocol(HttpToolsProtocol):
             self.loop.call_soon(self._begin_next)
             return
         self._idle_since = self.loop.time()
+        self.idle[self] = None
         if self.timeout_keep_alive_task is None:
             self._set_keep_alive(self.timeout_keep_alive)
 
@@ -210,6 +238,21 @@ class _Protocol(HttpToolsProtocol):
             self._head_timer.cancel()
             self._head_timer = None
 
+    def _start_write_timer(self) -> None:
+        if self._write_timer is None:
+            after_s = self.settings.write_deadline_s
+            self._write_timer = self.loop.call_later(after_s, self._cut_off_if_unread)
+
+    def _stop_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
+
+    def _cut_off_if_unread(self) -> None:
+        self._write_timer = None
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+
     def _too_slow(self) -> None:
         self._refuse(408, b"the headers arrived too slowly")
 
@@ -217,6 +260,11 @@ class _Protocol(HttpToolsProtocol):
         self._refused = True
         if self.transport.is_closing():
             return
+        duration_s = self.loop.time() - self._head_since
+        self.hot_path.metrics.note_answer("other", None, status, None, duration_s)
+        self.hot_path.access_log.note(
+            request_id="", method="", path="", status=status, duration_s=duration_s, model=None
+        )
         lines = [
             STATUS_LINE[status],
             b"content-type: text/plain; charset=utf-8\r\n",
@@ -230,4 +278,18 @@ class _Protocol(HttpToolsProtocol):
 
 def protocol_class(settings: Settings, hot_path: HotPath) -> type[HttpToolsProtocol]:
     """Return the class for the limits that `settings` say and the paths of `hot_path`."""
-    return type("Protocol", (_Protocol,), {"settings": settings, "hot_path": hot_path})
+    shared = {
+        "settings": settings,
+        "hot_path": hot_path,
+        "max_connections": _max_connections(settings),
+        "idle": {},
+    }
+    return type("Protocol", (_Protocol,), shared)
+
+
+def _max_connections(settings: Settings) -> int:
+    """Return how many connections there may be: fewer than asked for, if files are too few."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return settings.max_connections
+    return max(1, min(settings.max_connections, files - _OTHER_FILES))

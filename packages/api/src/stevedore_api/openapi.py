@@ -147,7 +147,7 @@ def _reading_operation(general: Mapping[str, Any], tag: str | None) -> dict[str,
         "responses": {
             "200": {
                 "description": "What was asked for",
-                "content": {"application/json": {}},
+                "content": {kind: {} for kind in general["responses"]["200"]["content"]},
             },
             "default": {"description": "A problem", "content": _PROBLEM_CONTENT},
         },

@@ -13,6 +13,7 @@ from stevedore_core.errors import StevedoreError
 from stevedore_core.strict_json import Json
 
 __all__ = [
+    "INTERNAL",
     "MAX_PROBLEM_BYTES",
     "MEDIA_TYPE",
     "STATUS",
@@ -50,7 +51,8 @@ _TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
     (errors.OutputNotJson, 500, "The model's output is not JSON"),
 )
 
-_INTERNAL = "internal-error"
+INTERNAL = "internal-error"
+"""The code of whatever is our own fault."""
 _PATH_UNKNOWN = "path-unknown"
 _METHOD_REFUSED = "method-refused"
 
@@ -58,13 +60,13 @@ STATUS: Mapping[str, int] = {
     **{error.code: status for error, status, _ in _TABLE},
     _PATH_UNKNOWN: 404,
     _METHOD_REFUSED: 405,
-    _INTERNAL: 500,
+    INTERNAL: 500,
 }
 TITLES: Mapping[str, str] = {
     **{error.code: title for error, _, title in _TABLE},
     _PATH_UNKNOWN: "Nothing is served at this path",
     _METHOD_REFUSED: "The path does not take this method",
-    _INTERNAL: "Something went wrong here",
+    INTERNAL: "Something went wrong here",
 }
 
 
@@ -83,7 +85,7 @@ def problem(
     """Return the body of a problem: at most `MAX_PROBLEM_BYTES`, whatever keys a payload had."""
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
-        "title": TITLES.get(code, TITLES[_INTERNAL]),
+        "title": TITLES.get(code, TITLES[INTERNAL]),
         "status": status_of(code),
         "detail": detail[:_MAX_DETAIL_CHARS],
         "request_id": request_id,
@@ -122,5 +124,5 @@ def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     """Return status and body for whatever was raised; what is not ours is told in fixed words."""
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
-        return status_of(_INTERNAL), problem(_INTERNAL, detail, request_id=request_id)
+        return status_of(INTERNAL), problem(INTERNAL, detail, request_id=request_id)
     return status_of(error.code), problem(error.code, str(error), request_id=request_id)

@@ -1,4 +1,4 @@
-"""Every route but predict and score: health, catalogue, composition.
+"""Every route but predict and score: health, catalogue, composition, metrics.
 
 They only read what `Health`, `Catalogue` and the lock hold. `app` strips trailing slashes before.
 """
@@ -6,13 +6,21 @@ They only read what `Health`, `Catalogue` and the lock hold. `app` strips traili
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import PlainTextResponse
 
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.exposition import MEDIA_TYPE, Exposition
 from stevedore_api.health import Health
-from stevedore_core.errors import ModelNotReady, ParameterMissing
+from stevedore_core.errors import ModelNotReady, ParameterMissing, ScorePending
 from stevedore_core.strict_json import Json, encode
 
-__all__ = ["catalogue_router", "composition_router", "health_router", "model_health_router"]
+__all__ = [
+    "catalogue_router",
+    "composition_router",
+    "health_router",
+    "metrics_router",
+    "model_health_router",
+]
 
 _PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
 """Below which paths a model is: without a version it is the default one."""
@@ -127,8 +135,10 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
         return _JsonResponse([model.version for model in catalogue.versions(name)])
 
     async def scores() -> Response:
-        """Tell the scores of all models on their packaged examples."""
-        return _JsonResponse({model.key: health.scores(model.key) for model in catalogue})
+        """Tell the scores of all models on their packaged examples, and which are pending."""
+        if not any(health.latest_scores(model.key) for model in catalogue):
+            raise ScorePending("no model was scored yet")
+        return _JsonResponse({m.key: _scores_or_reason(health, m.key) for m in catalogue})
 
     async def score(request: Request) -> Response:
         """Tell the scores of one model on its packaged examples."""
@@ -173,6 +183,13 @@ def _add_value(router: APIRouter, catalogue: Catalogue, path: str, key: str) -> 
         router.add_api_route(f"{place}/{path}", by_path, description=what, name=f"{place}/{path}")
 
 
+def _scores_or_reason(health: Health, key: str) -> dict[str, Json]:
+    try:
+        return health.scores(key)
+    except ScorePending as error:
+        return {"pending": str(error)}
+
+
 def _add_refusals(router: APIRouter, catalogue: Catalogue) -> None:
     """Answer predict and score for models that are not here; for others the hot path answers."""
 
@@ -192,5 +209,17 @@ def composition_router(composition: Json) -> APIRouter:
     async def shown() -> Response:
         """Tell name, version, digest of the lock, models with hashes, environments, base."""
         return _JsonResponse(composition)
+
+    return router
+
+
+def metrics_router(exposition: Exposition) -> APIRouter:
+    """Return the route that Prometheus asks."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """Tell what was counted and measured, for Prometheus."""
+        return Response(exposition.text(), media_type=MEDIA_TYPE)
 
     return router

@@ -1,12 +1,18 @@
-"""`Settings`: what an operator may change, read once at start-up from `STEVEDORE_*` variables."""
+"""`Settings`: what an operator may change, read once at start-up.
+
+A `STEVEDORE_*` variable goes before the manifest's table of a model, that before `[serve]`, and
+that before the default.
+"""
 
 import difflib
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from stevedore_core.errors import DocumentInvalid
+from stevedore_core.serving import AUTO, Setting
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -16,6 +22,15 @@ _LOOPBACK_HOSTS = frozenset({"127.0.0.1", "::1", "localhost"})
 
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
+
+
+def _count_or_auto(value: object) -> object:
+    if value == AUTO or (str(value).isdecimal() and int(str(value)) > 0):
+        return value if value == AUTO else int(str(value))
+    raise PydanticCustomError("share", "input should be a whole number from 1 on, or `auto`")
+
+
+Share = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
 
 
 class Settings(BaseModel):
@@ -33,6 +48,13 @@ class Settings(BaseModel):
     max_headers: Count = Field(100, description="How many headers a request may have.")
     header_deadline_s: Seconds = Field(10, description="Seconds for the headers to arrive.")
     body_deadline_s: Seconds = Field(30, description="Seconds for the body to arrive.")
+    write_deadline_s: Seconds = Field(
+        60, description="Seconds for a client to read an answer; then it is cut off."
+    )
+    max_connections: Count = Field(
+        10_000,
+        description="How many connections may be open, files permitting; idle ones go first.",
+    )
     keep_alive_s: int = Field(75, gt=0, description="Seconds an idle connection is kept open.")
     max_queued: Count = Field(256, description="How many requests may wait for one model.")
     max_queued_bytes: Count = Field(
@@ -54,6 +76,15 @@ class Settings(BaseModel):
         30, description="Seconds a worker may spend on one call; then it is killed and replaced."
     )
     load_limit_s: Seconds = Field(300, description="Seconds a worker may take to load its models.")
+    max_load_tries: Count = Field(
+        5,
+        description="How often loading may fail; if it does for all models, the server gives up.",
+    )
+    max_worker_rss_bytes: int = Field(
+        0,
+        ge=0,
+        description="Memory in bytes from which a worker is replaced between two calls; 0: never.",
+    )
     replace_grace_s: Seconds = Field(
         30, description="Seconds a worker's replacement may take before its models count as gone."
     )
@@ -63,17 +94,35 @@ class Settings(BaseModel):
         3_600, description="Seconds between two scores on the packaged examples."
     )
     score_limit_s: Seconds = Field(60, description="Seconds such a score may take.")
+    drain_delay_s: float = Field(
+        3,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds after SIGTERM in which new requests are still served.",
+    )
     drain_s: int = Field(
         20, gt=0, description="Seconds that accepted requests get to finish when stopping."
     )
-    threads: Count = Field(
-        1, description="Threads that a numeric library may use inside one worker."
+    workers: Share = Field(
+        1, description="Workers of each group; `auto`: one for each core that may be used."
+    )
+    threads: Share = Field(
+        "auto",
+        description="Threads of a numeric library in one worker; `auto`: its share of the cores.",
     )
 
     @property
     def is_loopback(self) -> bool:
         """True if only this machine can connect."""
         return self.host in _LOOPBACK_HOSTS
+
+    def filled(self, given: Mapping[str, Setting]) -> "Settings":
+        """Return these settings with what is `given` where no variable and no earlier filling said.
+
+        The manifest has checked the values: see `stevedore_core.serving`.
+        """
+        unset = {name: v for name, v in given.items() if name not in self.model_fields_set}
+        return self.model_copy(update=unset)
 
     @classmethod
     def read(cls, environ: Mapping[str, str]) -> "Settings":

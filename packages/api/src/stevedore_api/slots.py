@@ -8,12 +8,17 @@ caller.
 import asyncio
 import logging
 import os
+import signal
+import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import orjson
 
 from stevedore_api.call_queue import Call
+from stevedore_api.memory import resident_bytes
 from stevedore_api.worker_process import WorkerCommand, WorkerProcess
 from stevedore_core.errors import DeadlinePassed, WorkerDied
 from stevedore_core.frames import Frame, Kind
@@ -24,8 +29,13 @@ __all__ = ["SlotListeners", "WorkerSlot"]
 _log = logging.getLogger(__name__)
 
 _REPORTS = frozenset({Kind.LOADED, Kind.LOAD_FAILED})
-_FIRST_BACKOFF_S = 0.1
-_LONGEST_BACKOFF_S = 10.0
+_FIRST_BACKOFF_S = 0.5
+_BACKOFF_FACTOR = 4.0
+_LONGEST_BACKOFF_S = 20.0
+_FIRST_LOAD_AGAIN_S = 10.0
+_LONGEST_LOAD_AGAIN_S = 300.0
+_BUSY_S = 0.5
+"""When to look again whether a worker is free to load what it could not."""
 _MOST_DOUBLINGS = 7
 """After so many the longest is reached; 2 to the power of every death would overflow a float."""
 
@@ -50,20 +60,34 @@ class WorkerSlot:
     """The place of one worker."""
 
     def __init__(
-        self, command: WorkerCommand, *, load_limit_s: float, listeners: SlotListeners
+        self,
+        command: WorkerCommand,
+        *,
+        load_limit_s: float,
+        max_rss_bytes: int = 0,
+        listeners: SlotListeners,
     ) -> None:
+        """Take what starts a worker, its limits (0: no limit), and whom to tell of what."""
         self.loaded: set[int] = set()
         """The models that the worker has loaded."""
         self._command = command
         self._load_limit_s = load_limit_s
+        self._max_rss_bytes = max_rss_bytes
         self._listeners = listeners
+        self.ends: Counter[str] = Counter(died=0, overran=0, recycled=0)
+        """How many workers ended here, by the reason."""
         self._process: WorkerProcess | None = None
-        self._reported = 0
+        self._reported: set[int] = set()
+        """The models of which the worker has said whether it loaded them."""
+        self._load_failures: Counter[int] = Counter()
+        """How often in a row loading failed, by model."""
+        self._load_timers: list[asyncio.TimerHandle] = []
         self._calls: Sequence[Call] = ()
         """What the worker was given, in the order in which it answers."""
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._overran = False
+        self._end = "died"
+        """What the end of the worker will count as."""
         self._deaths = 0
         self._stopping = False
         self._background: set[asyncio.Task[None]] = set()
@@ -71,6 +95,12 @@ class WorkerSlot:
     def start(self) -> None:
         """Start the worker; returns at once, the listeners hear of the rest."""
         self._spawn(self._start(0.0))
+
+    def kill(self) -> None:
+        """Kill the worker, from wherever: nobody will be told."""
+        if (pid := self.pid) is not None:
+            with suppress(OSError):  # it is gone already
+                os.killpg(pid, signal.SIGKILL)
 
     async def stop(self) -> None:
         """Kill the worker and wait until it is reaped; no other follows."""
@@ -89,13 +119,20 @@ class WorkerSlot:
     @property
     def is_free(self) -> bool:
         """True if the worker runs nothing and has said of every model whether it loaded."""
-        return not self._calls and self._has_reported
+        return not self._calls and self._has_reported and self._end != "recycled"
+
+    @property
+    def failures(self) -> int:
+        """How often in a row nothing could be loaded here."""
+        if self.loaded:
+            return 0
+        return max(self._deaths, min(self._load_failures.values(), default=0))
 
     def run(self, calls: Sequence[Call]) -> None:
         """Give the worker, which is free, calls for one model: one write, and one limit for all."""
         assert self._process is not None  # noqa: S101  # a worker that reported is there
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = time.monotonic()  # uvloop's clock has whole milliseconds
         for call in calls:
             call.started_at = now
         self._calls, self._answered = calls, 0
@@ -107,7 +144,7 @@ class WorkerSlot:
 
     @property
     def _has_reported(self) -> bool:
-        return self._reported == len(self._command.models)
+        return len(self._reported) == len(self._command.models)
 
     async def _start(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -133,44 +170,93 @@ class WorkerSlot:
             self._calls = ()
             self._stop_timer()
             self._deaths = 0
+            if self._max_rss_bytes:
+                self._recycle_if_large()
         self._listeners.on_free()
 
     def _report(self, frame: Frame) -> None:
         """Note that the worker loaded a model, or could not."""
-        self._reported += 1
+        self._reported.add(frame.model)
         if self._has_reported:
             self._stop_timer()
+            self._refuse_limit_that_is_too_low()
         entry = orjson.loads(frame.body)
         if frame.kind == Kind.LOAD_FAILED:
             self._listeners.on_load_failed(frame.model, entry["code"])
+            self._load_failures[frame.model] += 1
+            delay_s = _load_again_s(self._load_failures[frame.model])
+            self._call_later(delay_s, frame.model)
             return
+        del self._load_failures[frame.model]
         self.loaded.add(frame.model)
         self._listeners.on_loaded(frame.model, entry)
+
+    def _call_later(self, delay_s: float, model: int) -> None:
+        loop = asyncio.get_running_loop()
+        self._load_timers.append(loop.call_later(delay_s, self._load_again, model))
+
+    def _load_again(self, model: int) -> None:
+        """Have the worker, once it is free, try again to load a model; this has the same limit."""
+        if not self.is_free:
+            self._call_later(_BUSY_S, model)
+            return
+        assert self._process is not None  # noqa: S101  # a worker that reported is there
+        self._reported.discard(model)
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._load_limit_s, self._overrun)
+        self._process.send([Frame(0, Kind.LOAD, model, b"")])
+
+    def _refuse_limit_that_is_too_low(self) -> None:
+        """Leave a worker alone that needs more than its limit before it did anything."""
+        if self._max_rss_bytes and (held := self._rss_bytes()) > self._max_rss_bytes:
+            _log.error(
+                "a worker of %s holds %d bytes once it is loaded: `max_worker_rss_bytes` is too "
+                "low for its models, and is not held",
+                list(self._command.models),
+                held,
+            )
+            self._max_rss_bytes = 0
+
+    def _recycle_if_large(self) -> None:
+        """End a worker that holds too much, between two calls: another comes in its place."""
+        held = self._rss_bytes()
+        if held > self._max_rss_bytes:
+            _log.warning("worker %s holds %d bytes and is replaced", self.pid, held)
+            assert self._process is not None  # noqa: S101  # it answered just now
+            self._end = "recycled"
+            self._process.kill()
+
+    def _rss_bytes(self) -> int:
+        return (self.pid and resident_bytes(self.pid)) or 0
 
     def _overrun(self) -> None:
         assert self._process is not None  # noqa: S101  # only a worker has a timer
         models = list(self._command.models)
         _log.error("worker %s of %s ran over its limit", self._process.pid, models)
-        self._overran = True
+        self._end = "overran"
         self._process.kill()
 
     def _ended(self) -> None:
         """Deal with the calls that were lost, and put a new worker in the slot."""
         self._stop_timer()
+        for timer in self._load_timers:
+            timer.cancel()
+        self._load_timers.clear()
         lost = [call for call in self._calls[self._answered :] if not call.answer.done()]
         if len(self._calls) > 1:
             self._listeners.on_lost(lost)
         elif lost:
             lost[0].answer.set_exception(
                 DeadlinePassed("the model ran over its limit")
-                if self._overran
+                if self._end == "overran"
                 else WorkerDied("the worker died while it ran the model")
             )
         self._calls = ()
+        self.ends[self._end] += not self._stopping
         had_loaded = frozenset(self.loaded)
         self.loaded.clear()
-        self._reported = 0
-        self._overran = False
+        self._reported.clear()
+        self._end = "died"
         self._listeners.on_end(had_loaded)
         if self._stopping:
             return
@@ -195,7 +281,14 @@ class WorkerSlot:
 
 
 def _backoff_s(deaths: int) -> float:
-    """Return how long to wait after so many deaths in a row: not at all, 0.2 s, 0.4 s, … 10 s."""
+    """Return how long to wait after so many deaths in a row: not at all, 0.5 s, 2 s, 8 s, 20 s."""
     if not deaths:
         return 0.0
-    return min(_FIRST_BACKOFF_S * 2.0 ** min(deaths, _MOST_DOUBLINGS), _LONGEST_BACKOFF_S)
+    exponent = min(deaths, _MOST_DOUBLINGS) - 1
+    return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR**exponent, _LONGEST_BACKOFF_S)
+
+
+def _load_again_s(failures: int) -> float:
+    """Return when to try again what failed so often: after 10 s, 20 s, 40 s, … 5 min."""
+    exponent = min(failures, _MOST_DOUBLINGS) - 1
+    return min(_FIRST_LOAD_AGAIN_S * 2.0**exponent, _LONGEST_LOAD_AGAIN_S)

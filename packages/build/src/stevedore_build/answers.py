@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -23,7 +23,7 @@ from stevedore_build.layouts import make_layout
 from stevedore_build.passed import key_of
 from stevedore_build.platforms import host_platform
 from stevedore_build.store import Store
-from stevedore_core.frames import HEADER_BYTES, Frame, Kind, pack, unpack_header
+from stevedore_core.frames import Frame, FrameBuffer, Kind, pack
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 from stevedore_core.scores import Score
@@ -35,6 +35,7 @@ _FORMAT: Final = "answers 1"
 _LIMIT_S: Final = 120.0
 """How long loading may take, and each answer."""
 _LOG_TAIL_BYTES: Final = 4_000
+_AT_ONCE_BYTES: Final = 64 << 10
 _PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME")
 _ONE_THREAD: Final = dict.fromkeys(
     (
@@ -117,6 +118,7 @@ class _Worker:
     title: str
     connection: socket.socket
     log: IO[bytes]
+    frames: FrameBuffer = field(default_factory=FrameBuffer)
 
     def loaded(self) -> dict[str, Json]:
         """Return what the worker says of the model once it is loaded."""
@@ -144,28 +146,26 @@ class _Worker:
 
     def _ask(self, kind: Kind, body: bytes) -> Frame:
         with suppress(ConnectionError):  # it died: so say what it said, when nothing is received
-            self.connection.sendall(pack(Frame(0, kind, 0, body)))
+            self.connection.sendall(pack([Frame(0, kind, 0, body)]))
         return self._receive()
 
     def _receive(self) -> Frame:
-        header = unpack_header(self._exactly(HEADER_BYTES))
-        return Frame(header.call, header.kind, header.model, self._exactly(header.body_bytes))
+        while not (whole := self.frames.feed(self._received())):
+            pass
+        return whole[0]
 
-    def _exactly(self, count: int) -> bytes:
-        data = bytearray()
-        while len(data) < count:
-            try:
-                received = self.connection.recv(count - len(data))
-            except TimeoutError:
-                raise CheckFailed(
-                    f"{self.title} took more than {_LIMIT_S:.0f} s to answer{self._said()}"
-                ) from None
-            except ConnectionError:
-                received = b""
-            if not received:
-                raise CheckFailed(f"the worker of {self.title} died{self._said()}")
-            data += received
-        return bytes(data)
+    def _received(self) -> bytes:
+        try:
+            received = self.connection.recv(_AT_ONCE_BYTES)
+        except TimeoutError:
+            raise CheckFailed(
+                f"{self.title} took more than {_LIMIT_S:.0f} s to answer{self._said()}"
+            ) from None
+        except ConnectionError:
+            received = b""
+        if not received:
+            raise CheckFailed(f"the worker of {self.title} died{self._said()}")
+        return received
 
     def _said(self) -> str:
         self.log.seek(0)

@@ -6,6 +6,7 @@ runs while an image is made; a composition's own image only adds layers to a bas
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from stevedore_build.engines import Engine
 from stevedore_build.errors import BaseUnusable, EngineFailed
-from stevedore_build.platforms import Platform
+from stevedore_build.interpreters import find_interpreter
+from stevedore_build.platforms import LINUX_AMD64, Platform, host_platform
 from stevedore_build.rootfs import RootFilesystem
 from stevedore_build.store import Store
 
@@ -28,6 +30,17 @@ _SYSTEM_LIBRARIES = ("libgomp1", "libstdc++6")
 
 _DEBIAN_LAYER = "debian.tar"
 
+_UNUSED = ("doc", "man", "locale", "info", "lintian")
+"""What nobody reads in a container, below `/usr/share`."""
+
+_CONFIGURED_BY_HAND = ("base-files", "base-passwd")
+_CONFIGURE = (
+    'cp "$1/usr/share/base-files/nsswitch.conf" "$1/etc/nsswitch.conf"',
+    'cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"',
+    'cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"',
+)
+"""What these packages' own scripts would do, where they cannot be run."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
@@ -38,9 +51,10 @@ class Base:
     libraries: tuple[str, ...]
 
 
-def base_name(python: str) -> str:
+def base_name(python: str, platform: Platform = LINUX_AMD64) -> str:
     """Return the name under which `make_base` leaves the base for a Python minor."""
-    return f"localhost/ml-py-stevedore-base:{_suite(python)}-py{python}"
+    suffix = "" if platform == LINUX_AMD64 else f"-{platform.architecture}"
+    return f"localhost/ml-py-stevedore-base:{_suite(python)}-py{python}{suffix}"
 
 
 def find_base(
@@ -52,7 +66,7 @@ def find_base(
     Facts about an image are kept in `store`, so the second time this asks only for its id.
     """
     if reference is None:
-        reference = base_name(python)
+        reference = base_name(python, platform)
         if engine.find_image(reference) is None:
             make_base(engine, python=python, platform=platform, store=store)
     elif engine.find_image(reference) is None:
@@ -68,7 +82,7 @@ def check_base(
     if image is None:
         raise BaseUnusable(f"base `{reference}`: {engine.name} has no such image")
     found = _facts(engine, image, store)
-    problems = list(found.problems(python=python, architecture=_architecture(platform)))
+    problems = list(found.problems(python=python, architecture=platform.architecture))
     if problems:
         advice = "name another base under `[image] base`, or leave it out to have ours"
         raise BaseUnusable(f"base `{reference}`: {'; '.join(problems)}; {advice}")
@@ -81,21 +95,32 @@ def make_base(
     """Make our base for a Python minor, give it its name and return its id.
 
     From the Python project's slim image where a container registry answers, else from Debian's
-    packages. What Debian gave is kept in `store` and used again unless `renew`.
+    packages. What Debian gave is kept in `store` and used again unless `renew`. For another kind of
+    processor the packages are only unpacked: nothing of the base runs here.
     """
     parent = f"python:{python}-slim-{_suite(python)}"
     try:
-        _pull(engine, parent, platform)
-    except BaseUnusable as unreachable:
-        tar = store.bases / f"{_suite(python)}-py{python}-{_architecture(platform)}.tar"
+        _pull_to_run(engine, parent, platform)
+    except BaseUnusable as unusable:
+        tar = store.bases / f"{_suite(python)}-py{python}-{platform.architecture}.tar"
         if renew or not tar.exists():
             with store.replacing(tar) as draft:
-                _bootstrap(python, platform, draft, unreachable)
-        image = _build(engine, _from_debian(), tar)
+                _bootstrap(python, platform, draft, store, unusable)
+        image = _build(engine, _from_debian(), tar, platform)
     else:
-        image = _build(engine, _from_slim(parent, python), None)
-    engine.run("tag", image, base_name(python))
+        image = _build(engine, _from_slim(parent, python), None, platform)
+    engine.run("tag", image, base_name(python, platform))
     return image
+
+
+def _pull_to_run(engine: Engine, reference: str, platform: Platform) -> None:
+    if not _runs_here(platform):
+        raise BaseUnusable(f"nothing for {platform.name} can be run on this machine")
+    _pull(engine, reference, platform)
+
+
+def _runs_here(platform: Platform) -> bool:
+    return platform.architecture == host_platform().architecture
 
 
 def _suite(python: str) -> str:
@@ -134,13 +159,13 @@ def _facts(engine: Engine, image: str, store: Store) -> RootFilesystem:
     return found
 
 
-def _build(engine: Engine, containerfile: str, tar: Path | None) -> str:
+def _build(engine: Engine, containerfile: str, tar: Path | None, platform: Platform) -> str:
     with tempfile.TemporaryDirectory(dir=tar.parent if tar else None) as room:
         context = Path(room)
         (context / "Containerfile").write_text(containerfile)
         if tar:
             (context / _DEBIAN_LAYER).hardlink_to(tar)
-        return engine.build(context)
+        return engine.build(context, platform=platform)
 
 
 def _from_debian() -> str:
@@ -166,15 +191,17 @@ def _compile(directory: str, python: str) -> str:
     )
 
 
-def _bootstrap(python: str, platform: Platform, tar: Path, unreachable: BaseUnusable) -> None:
+def _bootstrap(
+    python: str, platform: Platform, tar: Path, store: Store, unusable: BaseUnusable
+) -> None:
     if shutil.which("mmdebstrap") is None:
         message = (
-            f"{unreachable}; a base from Debian's packages needs `mmdebstrap`, which is not "
+            f"{unusable}; a base from Debian's packages needs `mmdebstrap`, which is not "
             "installed (on Debian `apt-get install mmdebstrap`)"
         )
         raise BaseUnusable(message)
     done = subprocess.run(  # noqa: S603 - arguments of our making
-        _bootstrap_arguments(python, platform, tar),
+        _bootstrap_arguments(python, platform, tar, store),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -187,29 +214,44 @@ def _bootstrap(python: str, platform: Platform, tar: Path, unreachable: BaseUnus
         raise BaseUnusable(f"`mmdebstrap` failed with exit code {done.returncode}:\n{said}")
 
 
-def _bootstrap_arguments(python: str, platform: Platform, tar: Path) -> list[str]:
+def _bootstrap_arguments(python: str, platform: Platform, tar: Path, store: Store) -> list[str]:
     # `usr-is-merged` instead of `usrmerge`, which would bring the whole of Perl along.
-    packages = (f"python{python}", *_SYSTEM_LIBRARIES, "usr-is-merged")
-    unused = ("doc", "man", "locale", "info", "lintian")
+    packages = [f"python{python}", *_SYSTEM_LIBRARIES, "usr-is-merged"]
     library = f"/usr/lib/python{python}"
+    if _runs_here(platform):
+        variant = "essential"
+        finish = [f'chroot "$1" {_compile(library, python)}']
+    else:
+        variant = "extract"
+        packages += _CONFIGURED_BY_HAND
+        finish = [*_CONFIGURE, _compile_from_outside(library, python, store)]
+    hooks = [
+        *(f'rm -rf "$1/usr/share/{name}"' for name in _UNUSED if variant == "extract"),
+        f'rm -rf "$1{library}/test"',
+        f'find "$1{library}" -name __pycache__ -prune -exec rm -rf {{}} +',
+        *finish,
+        # Both come from the machine that builds; engines give a container its own.
+        'rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
+        'rm -rf "$1/etc/apt/sources.list" "$1/etc/apt/sources.list.d"',
+    ]
     return [
         "mmdebstrap",
         "--quiet",
-        "--variant=essential",
-        f"--architectures={_architecture(platform)}",
+        f"--variant={variant}",
+        f"--architectures={platform.architecture}",
         f"--include={','.join(packages)}",
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
-        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in unused),
-        f'--customize-hook=rm -rf "$1{library}/test"',
-        f'--customize-hook=find "$1{library}" -name __pycache__ -prune -exec rm -rf {{}} +',
-        f'--customize-hook=chroot "$1" {_compile(library, python)}',
-        # Both come from the machine that builds; engines give a container its own.
-        '--customize-hook=rm -f "$1/etc/hostname" "$1/etc/resolv.conf"',
-        '--customize-hook=rm -rf "$1/etc/apt/sources.list" "$1/etc/apt/sources.list.d"',
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _UNUSED),
+        *(f"--customize-hook={hook}" for hook in hooks),
         _suite(python),
         str(tar),
     ]
 
 
-def _architecture(platform: Platform) -> str:
-    return platform.name.partition("/")[2]
+def _compile_from_outside(directory: str, python: str, store: Store) -> str:
+    """Return the command that does the same with this machine's Python: bytecode fits any."""
+    program = shlex.quote(str(find_interpreter(python, store=store).program))
+    return (
+        f"env PYTHONHASHSEED=0 {program} -m compileall -q -f "
+        f'--invalidation-mode unchecked-hash -s "$1" -p / "$1{directory}"'
+    )

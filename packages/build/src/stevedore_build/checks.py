@@ -5,6 +5,7 @@ The tests run in the Python they are given, which holds test tools and nothing t
 
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import time
@@ -260,7 +261,7 @@ def _served(layout: Layout, python: Path) -> Iterator[str]:
             _await_live(url, process, log)
             yield url
         finally:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # SIGTERM would have it wait for more requests
             try:
                 process.wait(timeout=_STOP_LIMIT_S)
             except subprocess.TimeoutExpired:

@@ -1,10 +1,15 @@
 """`ml-stevedore`: the commands that make and nox call. Prints results, and errors in one line."""
 
 import argparse
+import errno
+import os
 import signal
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from stevedore_build import cli_compositions, cli_releases, cli_supply
 from stevedore_build.affected import affected_since
@@ -20,11 +25,13 @@ from stevedore_build.composing import (
     stop_container,
 )
 from stevedore_build.console import notice
+from stevedore_build.drafts import draft_directory
 from stevedore_build.engines import find_engine
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import lock_manifest, refuse_released
 from stevedore_build.pins import refuse_other_than_released, wheels_of
+from stevedore_build.platforms import LINUX_AMD64, PLATFORMS, Platform
 from stevedore_build.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.verdict import verdict
 from stevedore_build.workspace import Workspace
@@ -33,6 +40,12 @@ from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 __all__ = ["main"]
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_ROOM_NEEDED: Final = (
+    "free some where the repository lies, for instance by removing `.stevedore`, where everything "
+    "is made again when needed, and run this again"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,13 +57,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         workspace = Workspace.around(Path.cwd())
-        parsed.command(workspace, parsed)
+        with _temporary_files(workspace):
+            parsed.command(workspace, parsed)
     except StevedoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        print(f"error: {error.strerror}: {_ROOM_NEEDED}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+@contextmanager
+def _temporary_files(workspace: Workspace) -> Iterator[None]:
+    """Have temporary files in the store, where the next command removes those of a killed one."""
+    with draft_directory(workspace.store.drafts) as directory:
+        before, tempfile.tempdir = tempfile.tempdir, str(directory)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
@@ -121,6 +151,13 @@ def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
         command.add_argument("name", help="the composition")
         add_engine_option(command)
         command.set_defaults(command=function)
+        if function in (_base, _image):
+            command.add_argument(
+                "--arch",
+                choices=[p.architecture for p in PLATFORMS if p.system == "linux"],
+                default=os.environ.get("ARCH") or LINUX_AMD64.architecture,
+                help="the kind of processor; others than this machine's can be built, not run",
+            )
         if function is _run:
             command.add_argument("--port", type=int, default=8000)
         if function is _check_image:
@@ -184,16 +221,18 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 
 def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _say(renew_base(parsed.name, workspace=workspace, engine=one_engine(parsed.engine)))
+    engine, platform = one_engine(parsed.engine), _platform(parsed)
+    _say(renew_base(parsed.name, workspace=workspace, engine=engine, platform=platform))
 
 
 def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    engine = find_engine(parsed.engine)
+    engine, platform = find_engine(parsed.engine), _platform(parsed)
     if engine is None:
-        context = compose_context(parsed.name, workspace=workspace)
+        context = compose_context(parsed.name, workspace=workspace, platform=platform)
         _say(str(context.relative_to(workspace.root)))
     else:
-        _say(compose_image(parsed.name, workspace=workspace, engine=engine).reference)
+        image = compose_image(parsed.name, workspace=workspace, engine=engine, platform=platform)
+        _say(image.reference)
 
 
 def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -230,6 +269,10 @@ def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
             python=python,
             options=parsed.options,
         )
+
+
+def _platform(parsed: argparse.Namespace) -> Platform:
+    return next(p for p in PLATFORMS if p.name == f"linux/{parsed.arch}")
 
 
 def _say(text: str) -> None:

@@ -63,7 +63,9 @@ def compose_image(
     libraries = frozenset(base.libraries)
     layers = layers_of(manifest, lock, store=store, platform=platform, libraries=libraries)
     with step(f"image of `{name}` for {engine.name}"):
-        image = build_image(lock, engine=engine, base=base, layers=layers, store=store)
+        image = build_image(
+            lock, engine=engine, base=base, layers=layers, store=store, platform=platform
+        )
     if image.built:
         sizes = ", ".join(f"{layer} {decimal(size)}" for layer, size in image.layer_bytes)
         notice(f"layers of {image.reference}: {sizes}")
@@ -77,7 +79,7 @@ def compose_context(name: str, *, workspace: Workspace, platform: Platform = LIN
     """
     manifest, lock = fresh(name, workspace=workspace)
     store = workspace.store
-    base = lock.base or base_name(lock.python)
+    base = lock.base or base_name(lock.python, platform)
     layers = layers_of(manifest, lock, store=store, platform=platform, libraries=None)
     containerfile = containerfile_of(lock, base=base, base_name=base, layers=layers)
     return write_context(containerfile, layers, store)
@@ -90,7 +92,7 @@ def renew_base(
     _, lock = fresh(name, workspace=workspace)
     with step(f"base image for {engine.name}"):
         make_base(engine, python=lock.python, platform=platform, store=workspace.store, renew=True)
-    return base_name(lock.python)
+    return base_name(lock.python, platform)
 
 
 def run_container(name: str, *, workspace: Workspace, engine: Engine, port: int) -> str:

@@ -28,9 +28,10 @@ from stevedore_build.processes import git
 from stevedore_build.registries import Pushed, push_image
 from stevedore_build.release_commits import all_or_nothing, commit_and_tag, refuse_uncommitted
 from stevedore_build.serving import fresh
+from stevedore_build.signing import Signer, find_signer
 from stevedore_build.tags import find_tag, read_tags, tag_name
 from stevedore_build.versions import Part, bumped, numbers
-from stevedore_build.workspace import Workspace, declared_version
+from stevedore_build.workspace import Workspace, version_in
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 
@@ -78,6 +79,7 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
         _, lock = fresh(name, workspace=workspace)
         return CompositionRelease(tag=tag, is_new=False, images=_images(lock, engines))
     refuse_uncommitted(_read(manifest), root=root)
+    signer = find_signer()  # an unusable key is told before anything is done
     if part is None:
         manifest, lock = fresh(name, workspace=workspace)
     else:
@@ -102,15 +104,17 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
             trailers={"Lock": lock.digest, **trailers},
             root=root,
         )
-        _write_documents(lock, workspace, engines)  # they name the commit
+        _write_documents(lock, workspace, engines, signer)  # they name the commit
     return CompositionRelease(tag=tag, is_new=True, images=_images(lock, engines))
 
 
 def push_release(name: str, *, workspace: Workspace, engine: Engine, registry: str) -> Pushed:
     """Push the image of a released composition, and note its digest beside the release.
 
-    Raises `ReleaseRefused` unless it is released, and passed its tests as it is now.
+    With a key of cosign the image is signed there. Raises `ReleaseRefused` unless it is released,
+    and passed its tests as it is now.
     """
+    signer = find_signer()
     _, lock = fresh(name, workspace=workspace)
     if find_tag("compositions", name, lock.version, root=workspace.root) is None:
         raise ReleaseRefused(
@@ -126,6 +130,8 @@ def push_release(name: str, *, workspace: Workspace, engine: Engine, registry: s
     pushed = push_image(
         image.reference, name=name, version=lock.version, registry=registry, engine=engine
     )
+    if signer is not None and signer.signs_images:
+        signer.sign_image(pushed.reference)
     _note_digest(pushed, _documents_of(name, lock.version, workspace) / "digests.txt")
     return pushed
 
@@ -176,13 +182,7 @@ def _refuse_unreleased(lock: Lock, workspace: Workspace) -> None:
 
 def _is_superseded(model: LockedModel, workspace: Workspace) -> bool:
     """Tell whether the workspace is past a model's version, so that nothing can change it."""
-    directory = workspace.root / "models" / model.name
-
-    def read(path: str) -> str:
-        file = directory / path
-        return file.read_text(encoding="utf-8") if file.is_file() else ""
-
-    now = declared_version(read)
+    now = version_in(workspace.root / "models" / model.name)
     return now is None or numbers(now) > numbers(model.version)
 
 
@@ -216,12 +216,17 @@ def _documents_of(name: str, version: str, workspace: Workspace) -> Path:
     return workspace.root / RELEASES / f"{name}-{version}"
 
 
-def _write_documents(lock: Lock, workspace: Workspace, engines: Sequence[Engine]) -> None:
+def _write_documents(
+    lock: Lock, workspace: Workspace, engines: Sequence[Engine], signer: Signer | None
+) -> None:
+    """Write the documents of a release, each with its signature if there is a key."""
     place = _documents_of(lock.name, lock.version, workspace)
     with workspace.store.replacing(place) as draft:
         for path, content in documents(lock.name, workspace=workspace, engines=engines).items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_bytes(content)
+            if signer is not None:
+                signer.sign_file(draft / path)
 
 
 def _images(lock: Lock, engines: Sequence[Engine]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Called by `bases`, `images` and the command line. An engine is data; what it doe
 from the others is one of its fields.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from stevedore_build.errors import EngineAbsent, EngineFailed
+from stevedore_build.platforms import LINUX_AMD64, Platform
+from stevedore_build.saved_images import forget_origin
 
 __all__ = [
     "COLIMA",
@@ -30,6 +31,9 @@ __all__ = [
 _PROBE_LIMIT_S = 10.0
 _NOT_THERE = re.compile(r"(?:manifest|name|repository) unknown|repository does not exist")
 _DIGEST = re.compile(r"digest: (sha256:[0-9a-f]{64})")
+
+_NO_IDS = re.compile(rb"no sub[ug]id ranges found")
+"""What podman warns of where a user may not have files of other users in a container."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +62,27 @@ class Engine:
     def failure(self) -> str | None:
         """Return why this engine cannot be used here, or None if it can."""
         try:
-            done = self._start(*self.answers, timeout_s=_PROBE_LIMIT_S)
+            return self._complaint()
         except FileNotFoundError:
             return "not installed"
         except subprocess.TimeoutExpired:
             return f"installed, but did not answer within {_PROBE_LIMIT_S:.0f} s"
-        return None if done.returncode == 0 else f"installed, but broken: {_last_line(done)}"
+
+    def _complaint(self) -> str | None:
+        """Say what keeps this engine from building: a failure, a missing right, missing flags."""
+        done = self._start(*self.answers, timeout_s=_PROBE_LIMIT_S)
+        if done.returncode != 0:
+            return f"installed, but broken: {_last_line(done)}"
+        if _NO_IDS.search(done.stderr):  # it answers all the same, and fails on the first layer
+            return (
+                "installed, but it may not use more than one user id; run `sudo usermod "
+                "--add-subuids 100000-165535 --add-subgids 100000-165535 $USER` and `podman system "
+                "migrate`"
+            )
+        known = self._start("build", "--help", timeout_s=_PROBE_LIMIT_S).stdout
+        flags = ("--iidfile", *(flag for flag in self.build_flags if flag.startswith("--")))
+        absent = [f"`{flag}`" for flag in flags if flag.encode() not in known]
+        return f"installed, but too old: its `build` lacks {', '.join(absent)}" if absent else None
 
     def run(self, *arguments: str, timeout_s: float | None = None) -> str:
         """Return what the engine prints for `arguments`. Raises `EngineFailed`."""
@@ -77,7 +96,7 @@ class Engine:
             said = _last_line(done)
         raise EngineFailed(f"`{' '.join([*self.command, *arguments])}` failed: {said}")
 
-    def build(self, context: Path, *, cached: bool = True) -> str:
+    def build(self, context: Path, *, platform: Platform = LINUX_AMD64, cached: bool = True) -> str:
         """Return the id of the image that `context` and its Containerfile make; it has no name.
 
         An engine that is interrupted leaves a working container behind, so it runs apart from
@@ -86,6 +105,8 @@ class Engine:
         with tempfile.TemporaryDirectory() as answers:
             written = Path(answers) / "image-id"
             flags = [*self.build_flags, "--force-rm", "--iidfile", str(written)]
+            if platform != LINUX_AMD64:
+                flags += ["--platform", platform.name]
             if not cached:
                 flags.append("--no-cache")
             self.run("build", *flags, "--file", str(context / "Containerfile"), str(context))
@@ -173,31 +194,37 @@ class Engine:
         with tempfile.TemporaryDirectory() as room:
             saved = Path(room) / "image"
             self.run("save", "--quiet", "--format", "docker-dir", "--output", str(saved), image)
-            identity = _forget_build_containers(saved)
+            identity = forget_origin(saved)
             self.run("load", "--quiet", "--input", str(saved))
         return identity
 
     def _start(
         self, *arguments: str, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
-        process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
-            [*self.command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self._environment(),
-            start_new_session=True,
-        )
-        with process:
-            try:
-                out, err = process.communicate(timeout=timeout_s)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
-            except BaseException:
-                process.communicate()
-                raise
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+        # Files and not pipes: where we are killed, writing to a pipe would end the engine halfway.
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = subprocess.Popen(  # noqa: S603 - the engine, with arguments of our making
+                [*self.command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=self._environment(),
+                start_new_session=True,
+            )
+            with process:
+                try:
+                    process.wait(timeout=timeout_s)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    raise
+                except BaseException:
+                    process.wait()
+                    raise
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(
+                process.args, process.returncode, out.read(), err.read()
+            )
 
     def _environment(self) -> Mapping[str, str]:
         return {**os.environ, **dict(self.variables)}
@@ -277,24 +304,3 @@ def _last_line(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = [line.strip() for line in done.stderr.decode(errors="replace").splitlines()]
     said = [line for line in lines if line and not line.startswith("DEPRECATED:")]
     return said[-1] if said else f"exit code {done.returncode}, and no word why"
-
-
-def _forget_build_containers(saved: Path) -> str:
-    """Rewrite the configuration of a saved image and return the image's new id, its digest."""
-    manifest = json.loads((saved / "manifest.json").read_text())
-    old = saved / manifest["config"]["digest"].removeprefix("sha256:")
-    configuration = json.loads(old.read_text())
-    for key in ("container", "container_config", "parent"):
-        configuration.pop(key, None)
-    configuration["config"].pop("Hostname", None)
-    # Another version of podman is to give the same image too.
-    (configuration["config"].get("Labels") or {}).pop("io.buildah.version", None)
-    for step in configuration["history"]:
-        step.pop("comment", None)
-    content = json.dumps(configuration, sort_keys=True).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    old.unlink()
-    (saved / digest).write_bytes(content)
-    manifest["config"].update(digest=f"sha256:{digest}", size=len(content))
-    (saved / "manifest.json").write_text(json.dumps(manifest))
-    return f"sha256:{digest}"

@@ -45,7 +45,7 @@ def tests_from_history(model: str, version: str, *, workspace: Workspace) -> Pat
         return None
     tests = workspace.store.tests / commit / model
     if not tests.exists():
-        with tempfile.TemporaryDirectory() as scratch, workspace.store.replacing(tests) as draft:
+        with tempfile.TemporaryDirectory() as scratch, workspace.store.adding(tests) as draft:
             exported = _export(commit, model, workspace, Path(scratch))
             shutil.copytree(exported.model(model).directory / "tests", draft)
     return tests

@@ -13,6 +13,7 @@ from stevedore_build.bases import Base
 from stevedore_build.containerfile import Containerfile
 from stevedore_build.engines import Engine
 from stevedore_build.layers import SBOM, Layer
+from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.store import Store
 from stevedore_build.tars import tar_layer, tar_name
 from stevedore_core.layout import IMAGE_ROOT, Layout
@@ -63,9 +64,10 @@ def probe_command(python: str) -> tuple[str, ...]:
     return (f"python{python}", *_RUN, "stevedore_api.probe")
 
 
-def image_name(lock: Lock, engine: Engine) -> str:
+def image_name(lock: Lock, engine: Engine, platform: Platform = LINUX_AMD64) -> str:
     """Return what a composition's image is called in an engine."""
-    return f"{engine.local}{lock.name}:{lock.version}"
+    suffix = "" if platform == LINUX_AMD64 else f"-{platform.architecture}"
+    return f"{engine.local}{lock.name}:{lock.version}{suffix}"
 
 
 def containerfile_of(
@@ -117,7 +119,7 @@ def write_context(containerfile: Containerfile, layers: Sequence[Layer], store: 
     context = store.contexts / content
     tars = [tar_layer(layer, store) for layer in layers]
     if not context.exists():
-        with store.replacing(context) as draft:
+        with store.adding(context) as draft:
             draft.mkdir()
             for tar in tars:
                 (draft / tar.name).hardlink_to(tar)
@@ -125,21 +127,27 @@ def write_context(containerfile: Containerfile, layers: Sequence[Layer], store: 
     return context
 
 
-def build_image(
-    lock: Lock, *, engine: Engine, base: Base, layers: Sequence[Layer], store: Store
+def build_image(  # noqa: PLR0913 - each is a part of the image
+    lock: Lock,
+    *,
+    engine: Engine,
+    base: Base,
+    layers: Sequence[Layer],
+    store: Store,
+    platform: Platform = LINUX_AMD64,
 ) -> Image:
     """Return the composition's image, built if the engine does not have it yet.
 
     The name moves only when the whole image is there. Raises `EngineFailed`.
     """
-    reference = image_name(lock, engine)
+    reference = image_name(lock, engine, platform)
     containerfile = containerfile_of(lock, base=base.image, base_name=base.reference, layers=layers)
     context = write_context(containerfile, layers, store)
     wanted = dict(containerfile.labels)[CONTENT_LABEL]
     identity = engine.find_image(reference)
     built = identity is None or engine.labels(identity).get(CONTENT_LABEL) != wanted
     if identity is None or built:
-        identity = engine.build(context)
+        identity = engine.build(context, platform=platform)
         engine.run("tag", identity, reference)
     sizes = [(layer.name, (context / tar_name(layer)).stat().st_size) for layer in layers]
     return Image(

@@ -6,6 +6,7 @@
 import configparser
 import csv
 import io
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ _CHANGING: Final = ("uv_cache.json", "direct_url.json")
 """Files of a `.dist-info` that tell about the installation, not about the distribution."""
 
 _RESERVED: Final = ("stevedore_core", "stevedore_api", "stevedore_build", "stevedore_model_")
+_RUN_BY_SITE: Final = frozenset({"sitecustomize", "usercustomize"})
 _SCRIPTS: Final = frozenset({"console_scripts", "gui_scripts"})
 
 
@@ -79,7 +81,8 @@ def _clashing_files(found: tuple[Distribution, ...]) -> Iterator[str]:
     for distribution in found:
         for path, sha256 in distribution.files.items():
             owner = owners.setdefault(path, distribution)
-            if owner.files[path] != sha256:
+            # An empty hash means that the wheel did not record the file: it may be any.
+            if owner is not distribution and (owner.files[path] != sha256 or not sha256):
                 yield f"`{owner.name}` and `{distribution.name}` bring different files `{path}`"
 
 
@@ -110,8 +113,20 @@ def _clashing_entry_points(found: tuple[Distribution, ...]) -> Iterator[str]:
 def _reserved_names(found: tuple[Distribution, ...]) -> Iterator[str]:
     for distribution in found:
         for top in sorted({path.split("/", 1)[0] for path in distribution.files}):
+            name = top.partition(".")[0]
             if top.startswith(_RESERVED):
                 yield f"`{distribution.name}` brings `{top}`, a name that is ours"
+            elif not _is_module(top, distribution):
+                continue
+            elif name in _RUN_BY_SITE:
+                yield f"`{distribution.name}` brings `{top}`, which would run at every start"
+            elif name in sys.stdlib_module_names:
+                yield f"`{distribution.name}` brings `{top}`, a name of the standard library"
+
+
+def _is_module(top: str, distribution: Distribution) -> bool:
+    """Tell whether what stands at the top of a directory can be imported in place of another."""
+    return top.endswith((".py", ".so")) or f"{top}/__init__.py" in distribution.files
 
 
 def _entry_points(distribution: Distribution) -> Iterator[tuple[str, str]]:

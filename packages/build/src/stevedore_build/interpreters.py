@@ -30,7 +30,9 @@ def find_interpreter(minor: str, *, store: Store) -> Interpreter:
     program = environment / "bin" / "python"
     if not program.exists():
         found = _find(minor)
-        with store.replacing(environment) as draft:
+        # One that is broken is replaced; another process may be making the first one.
+        put = store.replacing if environment.exists() else store.adding
+        with put(environment) as draft:
             uv = [uv_program(), "venv", "--quiet", "--no-project", "--relocatable"]
             run([*uv, "--python", found, str(draft)])
     settings = (environment / "pyvenv.cfg").read_text(encoding="utf-8")

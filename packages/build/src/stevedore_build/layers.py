@@ -17,13 +17,14 @@ from stevedore_build.bytecode import compile_bytecode
 from stevedore_build.console import step
 from stevedore_build.installed import refuse_clashes, set_modes, tidy
 from stevedore_build.interpreters import Interpreter, find_interpreter
+from stevedore_build.machines import refuse_other_machines
 from stevedore_build.markers import on_platform
 from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
 from stevedore_build.shared_libraries import needed_libraries, refuse_missing
 from stevedore_build.shipped import shipped_in
 from stevedore_build.store import Store
-from stevedore_build.wheels import stored_wheel
+from stevedore_build.wheels import refuse_other_content, stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
 from stevedore_core.lock import Environment, Lock, LockedModel, Pin
@@ -136,7 +137,7 @@ class _Maker:
         digest = hashlib.sha256(key.encode()).hexdigest()
         directory = self.store.layers / digest
         if not directory.is_dir():
-            with self.store.replacing(directory) as draft:
+            with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
                 compile_bytecode(draft, target=target, interpreter=self.interpreter)
@@ -154,6 +155,7 @@ class _Maker:
             run(command, cwd=place.parent)
             tidy(place)
             refuse_clashes(name, place)
+            refuse_other_machines(name, place, self.platform.architecture)
 
     def _needed(self, layer: Layer) -> Mapping[str, str]:
         """Read which shared libraries a layer needs; found once, kept beside it."""
@@ -170,6 +172,10 @@ def _sbom_writer() -> str:
 
 
 def _unpack(wheel: Path, place: Path) -> None:
-    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere."""
+    """Unpack one of our own wheels: they hold pure Python and nothing to be put elsewhere.
+
+    Its directory is named by the sha256 that is locked, and that is what it must have.
+    """
+    refuse_other_content(wheel)
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(place)

@@ -27,7 +27,7 @@ def _joined(layers: Iterable[Layer], store: Store) -> Layout:
     key = "".join(f"{name}\0{directory.name}\0" for name, directory in parts.items())
     root = store.layouts / hashlib.sha256(key.encode()).hexdigest()
     if not root.is_dir():
-        with store.replacing(root) as draft:
+        with store.adding(root) as draft:
             for name, directory in parts.items():
                 place = draft / name
                 place.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,11 @@ class Platform:
     wheels: str
     """What uv calls the platform whose wheels run there."""
 
+    @property
+    def architecture(self) -> str:
+        """What engines and Debian call the machine."""
+        return self.name.partition("/")[2]
+
     def marker_values(self, python_full_version: str) -> Mapping[str, str]:
         """Return what the variables of a requirement's marker are on this platform."""
         minor = ".".join(python_full_version.split(".")[:2])

@@ -1,5 +1,6 @@
 """Running the programs that this package drives: git, uv, Python. Every start is here."""
 
+import re
 import shutil
 import subprocess
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import uv
 
+from stevedore_build.console import notice
 from stevedore_build.errors import ToolFailed
 
 __all__ = ["git", "run", "uv_program"]
@@ -24,9 +26,11 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     accepted: AbstractSet[int] = frozenset({0}),
+    shown: re.Pattern[str] | None = None,
 ) -> str:
     """Run a program to its end and return what it printed.
 
+    Lines of its error output that fit `shown` are for people, even if it succeeds.
     Raises `ToolFailed` with what it said if it cannot be started or its exit code is not accepted.
     """
     name = Path(argv[0]).name
@@ -39,6 +43,9 @@ def run(
     if done.returncode not in accepted:
         said = (done.stderr.strip() or done.stdout.strip()) or "it said nothing"
         raise ToolFailed(f"`{name}` ended with {done.returncode}:\n{said}")
+    if shown is not None:
+        for line in filter(shown.fullmatch, done.stderr.splitlines()):
+            notice(line)
     return done.stdout
 
 

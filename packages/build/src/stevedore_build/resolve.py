@@ -3,10 +3,12 @@
 Nothing of ours is among the requirements, so that no index can provide a distribution of our name.
 """
 
+import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from stevedore_build.errors import ResolutionFailed, ToolFailed
 from stevedore_build.markers import shorten
@@ -18,16 +20,20 @@ from stevedore_core.lock import Pin, parse_pins
 
 __all__ = ["closure", "explain", "resolve"]
 
+_HASHES: Final = "--generate-hashes"
+_WARNING: Final = re.compile(r"warning: (?!Requirements file ).*")
+"""What uv warns of, but for files that are empty: here they often are."""
+
 
 def resolve(
     requirements: Iterable[str], *, python: str, previous: Iterable[Pin] = ()
 ) -> tuple[Pin, ...]:
     """Pin everything that `requirements` need on every platform, preferring the `previous` pins.
 
-    `python` is a minor version. Only wheels are considered. Raises `ResolutionFailed` with uv's
-    explanation.
+    `python` is a minor version. Only wheels are considered. What uv warns of, such as a yanked pin,
+    is passed on. Raises `ResolutionFailed` with uv's explanation.
     """
-    text = _compile(requirements, python=python, preferred=previous, options=["--generate-hashes"])
+    text = _compile(requirements, python=python, preferred=previous, options=[_HASHES])
     pins = tuple(
         replace(pin, marker=marker)
         for pin in parse_pins(text, file="the resolver's answer")
@@ -77,7 +83,7 @@ def _compile(
     python: str,
     preferred: Iterable[Pin] = (),
     constraints: Iterable[Pin] = (),
-    options: Iterable[str] = (),
+    options: Sequence[str] = (),
 ) -> str:
     """Run the resolver in a directory of its own: no file of this repository steers it."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -88,9 +94,10 @@ def _compile(
         (place / "out.txt").write_text("".join(pin.line() for pin in preferred), "utf-8")
         command = [uv_program(), "pip", "compile", "in.txt", "--constraints", "constraints.txt"]
         command += ["--output-file", "out.txt", "--universal", "--python-version", python]
-        command += ["--no-build", "--no-annotate", "--no-header", "--quiet", *options]
+        command += ["--no-build", "--no-annotate", "--no-header", *options]
         try:
-            run(command, cwd=place)
+            # Only what has hashes is locked, so other answers have nothing to warn of.
+            run(command, cwd=place, shown=_WARNING if _HASHES in options else None)
         except ToolFailed as error:
             raise ResolutionFailed(str(error)) from None
         return (place / "out.txt").read_text(encoding="utf-8")

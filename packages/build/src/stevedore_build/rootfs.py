@@ -9,13 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from stevedore_build.machines import HEADER_BYTES, machine_of
+
 __all__ = ["RootFilesystem"]
 
 _PYTHON = re.compile(r"(?:usr/)?(?:local/)?bin/python(3\.[0-9]+)")
 _LIBRARY_DIRECTORY = re.compile(r"(?:usr/)?(?:local/)?lib(?:64)?(?:/[a-z0-9_]+-linux-[a-z0-9]+)?")
 _LIBRARY = re.compile(r".+\.so(?:\.[0-9.]+)?")
-_MACHINES = {b"\x3e\x00": "amd64", b"\xb7\x00": "arm64"}
-"""`e_machine` of an ELF header, as its two little-endian bytes: what engines call the machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,8 +46,8 @@ class RootFilesystem:
                 found = _PYTHON.fullmatch(f"{name}")
                 if found and entry.isreg():
                     content = archive.extractfile(entry)
-                    header = content.read(20) if content else b""
-                    pythons[found[1]] = _MACHINES.get(header[18:20])
+                    header = content.read(HEADER_BYTES) if content else b""
+                    pythons[found[1]] = machine_of(header)
                 elif _LIBRARY_DIRECTORY.fullmatch(f"{name.parent}") and not entry.isdir():
                     libraries |= {name.name} if _LIBRARY.fullmatch(name.name) else set()
         machines = {machine for machine in pythons.values() if machine}

@@ -30,6 +30,11 @@ class Signer:
     program: str
     key: Path
 
+    @property
+    def signs_images(self) -> bool:
+        """Whether it can sign more than files."""
+        return self.tool == "cosign"
+
     def sign_file(self, file: Path) -> Path:
         """Write a file's signature beside it and return where. Raises `SigningFailed`."""
         signature = file.with_name(file.name + _SIGNATURES[self.tool])
@@ -46,7 +51,7 @@ class Signer:
 
         Raises `SigningFailed`.
         """
-        if self.tool != "cosign":
+        if not self.signs_images:
             raise SigningFailed(
                 f"`{self.key.name}` is a key of {self.tool}, which signs files only; sign the "
                 f"documents of the release with it, or name a key of cosign in `{KEY_VARIABLE}`"

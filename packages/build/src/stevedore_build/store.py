@@ -4,12 +4,12 @@ Everything in it can be deleted at any time and is made again when needed.
 """
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from stevedore_build.drafts import draft_directory
 
 __all__ = ["Store"]
 
@@ -75,6 +75,11 @@ class Store:
         return self.root / "passed"
 
     @property
+    def drafts(self) -> Path:
+        """What is being written, and what a killed process left; nothing in it is ever used."""
+        return self.root / "drafts"
+
+    @property
     def answers(self) -> Path:
         """What models answered, each under the digest of all that the answers depend on."""
         return self.root / "answers"
@@ -87,13 +92,26 @@ class Store:
     @contextmanager
     def replacing(self, path: Path) -> Iterator[Path]:
         """Give a place to write at, and move what was written to `path` if nothing was raised."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=".draft-", dir=path.parent))
-        try:
+        with draft_directory(self.drafts) as scratch:
             draft = scratch / path.name
             yield draft
+            path.parent.mkdir(parents=True, exist_ok=True)
             if draft.is_dir() and path.is_dir():
                 path.rename(scratch / "replaced")
             draft.replace(path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+
+    @contextmanager
+    def adding(self, path: Path) -> Iterator[Path]:
+        """Do the same for a directory that is named by its content, so never replaced.
+
+        Where two processes make it at once, the first to end wins: the other may be reading it.
+        """
+        with draft_directory(self.drafts) as scratch:
+            draft = scratch / path.name
+            yield draft
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                draft.rename(path)
+            except OSError:
+                if not path.is_dir():
+                    raise

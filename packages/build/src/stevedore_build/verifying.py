@@ -77,15 +77,15 @@ def verify_image(
             engine.run("save", "--output", str(archive), image)
         saved = SavedImage.read(archive)
         manifest, lock = _documents(saved)
-        base = base_image(lock, engine=engine)
+        base = base_image(lock, engine=engine, platform=_platform(saved))
         return verify_saved(
             saved, manifest, lock, base=base, workspace=workspace, any_lock=any_lock
         )
 
 
-def base_image(lock: Lock, *, engine: Engine) -> BaseImage:
+def base_image(lock: Lock, *, engine: Engine, platform: Platform) -> BaseImage:
     """Return the base of a lock. Raises `BaseUnusable` if the engine does not have it."""
-    reference = lock.base or base_name(lock.python)
+    reference = lock.base or base_name(lock.python, platform)
     identity = engine.find_image(reference)
     if identity is None:
         raise BaseUnusable(

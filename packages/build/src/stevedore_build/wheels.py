@@ -3,7 +3,6 @@
 `locking` records their sha256, `layers` unpacks them.
 """
 
-import configparser
 import hashlib
 import json
 import os
@@ -22,11 +21,20 @@ from stevedore_build.console import notice, step
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
+from stevedore_build.wheel_contents import refuse_foreign_files, refuse_other_entry_points
 from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, Workspace
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
 
-__all__ = ["OwnWheel", "OwnWheels", "build_exported", "build_wheels", "stored_wheel", "take_wheel"]
+__all__ = [
+    "OwnWheel",
+    "OwnWheels",
+    "build_exported",
+    "build_wheels",
+    "refuse_other_content",
+    "stored_wheel",
+    "take_wheel",
+]
 
 _FORMAT = "wheel 1"
 """Changes when the same files would give another wheel."""
@@ -98,8 +106,8 @@ def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWhee
     distribution = MODEL_PREFIX + normalise(model)
     try:
         found = _metadata(file)
-        _refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
-        _refuse_other_entry_points(str(file), model, file)
+        refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
+        refuse_other_entry_points(str(file), model, file)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise WorkspaceInvalid(f"{file}: cannot be read as a wheel: {error}") from None
     if (found["distribution"], found["version"]) != (distribution, version):
@@ -125,6 +133,18 @@ def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
         "this workspace builds another wheel; run `make lock`, or check out the commit that was "
         "locked"
     )
+
+
+def refuse_other_content(wheel: Path) -> None:
+    """Raise `WorkspaceInvalid` unless a stored wheel has the sha256 that its directory names."""
+    expected = wheel.parent.name
+    with wheel.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != expected:
+        raise WorkspaceInvalid(
+            f"{wheel}: expected sha256 `{expected}`, found `{found}`: the file was changed after "
+            "it was stored; remove it, and it is made anew"
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,6 +208,7 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch, "source"), Path(scratch, "out")
         for file in sources[package.distribution].files:
+            _refuse_link(package, file)
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.directory / file, source / file)
         run(
@@ -196,10 +217,10 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
         )
         (built,) = out.glob("*.whl")
-        _refuse_foreign_files(str(package.directory), package.import_name, built)
+        refuse_foreign_files(str(package.directory), package.import_name, built)
         if package.distribution.startswith(MODEL_PREFIX):
             project = package.directory / "pyproject.toml"
-            _refuse_other_entry_points(
+            refuse_other_entry_points(
                 f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
             )
         rewritten = Path(scratch, built.name)
@@ -216,6 +237,16 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
     )
 
 
+def _refuse_link(package: Package, file: str) -> None:
+    """Refuse a file that lies elsewhere: what it leads to would be shipped."""
+    path = package.directory / file
+    if path.resolve() != package.directory.resolve() / file:
+        raise WorkspaceInvalid(
+            f"{path}: is a link or lies behind one; a wheel holds only files of its package: put "
+            "the file itself there"
+        )
+
+
 def _stored(receipt: Path, store: Store) -> OwnWheel:
     entry = json.loads(receipt.read_text(encoding="utf-8"))
     path = store.wheels / entry["file"]
@@ -226,39 +257,6 @@ def _stored(receipt: Path, store: Store) -> OwnWheel:
         sha256=entry["sha256"],
         path=path,
     )
-
-
-def _refuse_foreign_files(where: str, import_name: str, wheel: Path) -> None:
-    """Refuse what would reach outside the package once it is on an import path."""
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            top = name.split("/", 1)[0]
-            if name.endswith(".pth"):
-                raise WorkspaceInvalid(
-                    f"{where}: its wheel holds `{name}`; a `.pth` file runs code in "
-                    "every process, remove it"
-                )
-            if top != import_name and not top.endswith(".dist-info"):
-                raise WorkspaceInvalid(
-                    f"{where}: its wheel holds `{name}`, outside of "
-                    f"`{import_name}/`; move it there or leave it out"
-                )
-
-
-def _refuse_other_entry_points(where: str, model: str, wheel: Path) -> None:
-    """Refuse a model package that does not provide exactly the model it is named after."""
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
-    with zipfile.ZipFile(wheel) as archive:
-        for name in archive.namelist():
-            if name.endswith(".dist-info/entry_points.txt"):
-                parser.read_string(archive.read(name).decode())
-    found = sorted(parser[ENTRY_POINT_GROUP]) if parser.has_section(ENTRY_POINT_GROUP) else []
-    if found != [model]:
-        listed = ", ".join(f"`{name}`" for name in found) or "none"
-        raise WorkspaceInvalid(
-            f"{where}: expected exactly one entry, `{model}`, as the folder is named; "
-            f"found {listed}"
-        )
 
 
 def _rewrite(wheel: Path, to: Path) -> None:

@@ -45,7 +45,8 @@ def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> byt
         PredictorFailed: One of the Predictor's methods raised.
         OutputNotJson: What it returned cannot be written as JSON.
     """
-    return run(predictor, predictor.predict, _payload(predictor, body, envelope=envelope))
+    payload = _checked_payload(predictor, body, envelope=envelope)
+    return run(predictor, predictor.predict_checked, payload)
 
 
 def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[bytes | StevedoreError]:
@@ -58,8 +59,7 @@ def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[byte
     together: list[tuple[int, list[Json]]] = []
     for number, (body, envelope) in enumerate(requests):
         try:
-            payload = _payload(predictor, body, envelope=envelope)
-            predictor.check_payload(payload)
+            payload = _checked_payload(predictor, body, envelope=envelope)
         except StevedoreError as error:
             results[number] = error
             continue
@@ -140,6 +140,14 @@ def _alone(predictor: Predictor, request: Request) -> bytes | StevedoreError:
         return predict(predictor, request.body, envelope=request.envelope)
     except StevedoreError as error:
         return error
+
+
+def _checked_payload(predictor: Predictor, body: bytes, *, envelope: bool) -> Json:
+    if not envelope:
+        return predictor.read_payload(body)
+    payload = _payload(predictor, body, envelope=True)
+    predictor.check_payload(payload)
+    return payload
 
 
 def _payload(predictor: Predictor, body: bytes, *, envelope: bool) -> Json:

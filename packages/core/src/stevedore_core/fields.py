@@ -126,10 +126,12 @@ class Fields:
         self._wrong(key, " or ".join(f"`{item}`" for item in allowed), value)
         return default
 
-    def integer(self, key: str, *, low: int, high: int, default: int | None = None) -> int:
-        """Return the whole number at `key`, from `low` to `high`."""
+    def integer(
+        self, key: str, *, low: int, high: int, default: int | None = None, other: str = ""
+    ) -> int:
+        """Return the whole number at `key`, from `low` to `high`; messages add `other`."""
         value = self._get(key, default)
-        expected = f"a whole number from {low} to {high}"
+        expected = f"a whole number from {low} to {high}{other}"
         if value is _MISSING:
             self._missing(key, expected)
         elif isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
@@ -138,16 +140,17 @@ class Fields:
             self._wrong(key, expected, value)
         return low
 
-    def number(self, key: str) -> float:
-        """Return the finite number at `key`."""
+    def number(
+        self, key: str, *, low: float = -sys.float_info.max, high: float = sys.float_info.max
+    ) -> float:
+        """Return the finite number at `key`, from `low` to `high`."""
         value = self._get(key, None)
-        expected = "a finite number"
+        is_bounded = high < sys.float_info.max
+        expected = f"a number from {low:g} to {high:g}" if is_bounded else "a finite number"
         if value is _MISSING:
             self._missing(key, expected)
         elif (
-            isinstance(value, int | float)
-            and not isinstance(value, bool)
-            and abs(value) <= sys.float_info.max
+            isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
         ):
             return float(value)
         else:
@@ -194,7 +197,8 @@ class Fields:
         )
 
     def has(self, key: str) -> bool:
-        """Tell whether `key` is there."""
+        """Tell whether `key` is there; either way it is a known one."""
+        self._seen.add(key)
         return key in self.table
 
     def raw(self, key: str) -> object:

@@ -39,6 +39,7 @@ class Kind(IntEnum):
     SCORE_ENVELOPE = 4
     SELF_TEST = 5
     SCORE_EXAMPLES = 6
+    LOAD = 7  # try again to load a model; answered like the first try
     LOADED = 16  # body: the model's catalogue entry
     LOAD_FAILED = 17  # body: {"code", "detail"}
     ANSWER = 18  # body: the answer itself

@@ -18,6 +18,7 @@ from stevedore_core.fields import (
     Fields,
     normalise,
 )
+from stevedore_core.serving import FOR_MODELS, SERVED, Setting, read_settings
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
@@ -57,11 +58,16 @@ class ModelPin:
     version: str
     environment: str | None = None
     """Where it has to live; `None` leaves that to `Manifest.environments`."""
-    workers: int | None = None
-    """Workers in a group of its own; `None` means it shares its environment's group."""
+    settings: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """What it has to itself of `serving.FOR_MODELS`."""
     min_score: Mapping[str, float] = field(default_factory=dict, hash=False)
     """The worst value that will do for each score, see `scores.shortfalls`."""
     gate: Gate = "tests"
+
+    @property
+    def is_alone(self) -> bool:
+        """True if it asks for workers of its own; else it shares its environment's group."""
+        return "workers" in self.settings
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +83,8 @@ class Manifest:
     models: tuple[ModelPin, ...]
     environments: Environments
     readiness: Readiness
+    settings: Mapping[str, Setting]
+    """What `[serve]` has of `serving.SERVED`."""
     base: str | None
     index: str | None
     """A package index that has our own models' wheels; third-party ones never come from there."""
@@ -117,6 +125,7 @@ class Manifest:
                 fields.choice("environments", ("few", "one", "each"), default="few"),
             ),
             readiness=cast("Readiness", serve.choice("readiness", ("all", "any"), default="all")),
+            settings=read_settings(serve, SERVED),
             base=image.text("base", IMAGE_REFERENCE) if image.has("base") else None,
             index=wheels.text("index", INDEX) if wheels.has("index") else None,
             text=text,
@@ -180,7 +189,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
             "environment",
             "two versions of a model never share an environment; leave it out, and each gets one",
         )
-    workers = pin.integer("workers", low=1, high=64) if pin.has("workers") else None
+    settings = read_settings(pin, FOR_MODELS)
     minimum = pin.within("min_score", required=False)
     min_score = {name: minimum.number(name) for name in minimum.table}
     if pin.has("gate") and not min_score:
@@ -192,7 +201,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
             name=name,
             version=version,
             environment=environment,
-            workers=workers,
+            settings=settings,
             min_score=min_score,
             gate=cast("Gate", gate),
         )

@@ -117,6 +117,15 @@ class Predictor(ABC):  # noqa: B024  # a missing method fails the self-test, as 
         self.check_payload(payload)
         return self.predict_checked(payload)
 
+    def read_payload(self, body: bytes) -> Json:
+        """Return the payload that a body holds, checked.
+
+        Raises:
+            BodyNotJson: The body is not strict JSON.
+            PayloadInvalid: The payload breaks the prediction schema.
+        """
+        return self._prediction_schema.read(body)
+
     def check_payload(self, payload: Json) -> None:
         """Do nothing if `payload` is one for `predict`.
 

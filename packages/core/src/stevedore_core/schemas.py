@@ -5,14 +5,17 @@ regex engine whose time grows linearly with the text.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
 import jsonschema_rs
+import msgspec
 
 from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.fan_out import fan_out
-from stevedore_core.strict_json import Json
+from stevedore_core.number_arrays import Decoder, number_array_decoder
+from stevedore_core.strict_json import Json, decode
 
 __all__ = ["MAX_VIOLATIONS", "Schema"]
 
@@ -44,6 +47,8 @@ class Schema:
     document: Json
     _validator: jsonschema_rs.Validator
     _list_all_up_to_values: int
+    _decoder: Decoder | None
+    """What reads and checks at once, for the schemas that have it."""
 
     @classmethod
     def compile(cls, document: Json, *, where: str) -> "Schema":
@@ -79,8 +84,23 @@ class Schema:
         return cls(
             document=document,
             _validator=validator,
+            _decoder=number_array_decoder(document),
             _list_all_up_to_values=_LIST_ALL_UP_TO_MESSAGES // looking,
         )
+
+    def read(self, body: bytes) -> Json:
+        """Return the payload that `body` holds, checked.
+
+        Raises:
+            BodyNotJson: It is not strict JSON.
+            PayloadInvalid: As `check` does.
+        """
+        if self._decoder is not None:
+            with suppress(msgspec.MsgspecError):  # what is wrong, if anything, is told below
+                return self._decoder.decode(body)
+        payload = decode(body)
+        self.check(payload)
+        return payload
 
     def check(self, payload: Json) -> None:
         """Do nothing if `payload` fits.

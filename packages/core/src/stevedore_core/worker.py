@@ -54,9 +54,13 @@ def serve(connection: socket.socket, models: Sequence[str]) -> None:
     gc.collect()
     gc.freeze()  # the models live as long as the process: no collection needs to walk them again
     gc.set_threshold(_CONTAINERS_IN_A_CALL)
-    for number, batch in enumerate(_batches(connection), start=1):
+    for count, batch in enumerate(_batches(connection), start=1):
+        if batch[0].kind == Kind.LOAD:
+            number = batch[0].model
+            predictors[number] = _load(connection, number, models[number])
+            continue
         connection.sendall(pack(_replies(predictors[batch[0].model], batch)))
-        gc.collect(0 if number % _BATCHES_BETWEEN_COLLECTIONS else 2)
+        gc.collect(0 if count % _BATCHES_BETWEEN_COLLECTIONS else 2)
 
 
 def _load(connection: socket.socket, number: int, name: str) -> Predictor | None:

@@ -1,0 +1,138 @@
+"""Wheels that would run unasked, or put files where they do not belong."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import tiny
+
+from stevedore_build import installed, wheels
+from stevedore_build.errors import BuildError, LayerRefused, WorkspaceInvalid
+from stevedore_build.installed import refuse_clashes
+from stevedore_build.layers import layers_of
+from stevedore_build.locking import lock_manifest
+from stevedore_build.pins import wheels_of
+from stevedore_build.platforms import LINUX_AMD64
+from stevedore_build.wheels import take_wheel
+from stevedore_build.workspace import Workspace
+from stevedore_core.manifest import Manifest
+
+IRIS = "stevedore_model_iris"
+
+OURS = {
+    "a .pth": f"{IRIS}.pth",
+    "a .pth inside": f"{IRIS}/x.pth",
+    "a script": f"{IRIS}-1.0.0.data/scripts/python3",
+    "data": f"{IRIS}-1.0.0.data/data/etc/passwd",
+    "a library": f"{IRIS}-1.0.0.data/purelib/numpy.py",
+    "sitecustomize": "sitecustomize.py",
+    "another module": "numpy.py",
+    "another package": "numpy/__init__.py",
+    "core": "stevedore_core/__init__.py",
+    "another distribution": "numpy-2.0.0.dist-info/RECORD",
+}
+"""What a model package may not bring, beside its own package."""
+
+THEIRS = {
+    "sitecustomize": "sitecustomize.py",
+    "usercustomize": "usercustomize/__init__.py",
+    "a module of Python": "json.py",
+    "a package of Python": "logging/__init__.py",
+    "a compiled module of Python": "math.cpython-311-x86_64-linux-gnu.so",
+    "core": "stevedore_core/__init__.py",
+    "a model": "stevedore_model_iris.py",
+}
+"""What a third-party distribution may not bring."""
+
+
+def is_ours_refused(file: str, place: Path, workspace: Workspace) -> bool:
+    """Tell whether a wheel of iris that holds this file is refused by its name."""
+    wheel = tiny.write_wheel(
+        place,
+        IRIS,
+        "1.0.0",
+        files={f"{IRIS}/__init__.py": "", file: ""},
+        entry_points=f"[ml_py_stevedore.models]\niris = {IRIS}:load\n",
+    )
+    try:
+        take_wheel(wheel, model="iris", version="1.0.0", store=workspace.store)
+    except WorkspaceInvalid as error:
+        return f"its wheel holds `{file}`" in str(error)
+    return False
+
+
+def is_theirs_refused(file: str, place: Path) -> bool:
+    """Tell whether a distribution that brings this file is refused by its name."""
+    tiny.install(place, tiny.write_wheel(place.parent, "alpha", files={file: ""}))
+    try:
+        refuse_clashes("environments/default", place)
+    except LayerRefused as error:
+        return f"`alpha` brings `{file.partition('/')[0]}`" in str(error)
+    return False
+
+
+@pytest.mark.fault("G13")
+def test_intruders(workspace: Workspace, tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """Each is refused, and the message names the file."""
+    ours = {name: is_ours_refused(file, tmp_path, workspace) for name, file in OURS.items()}
+    theirs = {name: is_theirs_refused(file, tmp_path / name) for name, file in THEIRS.items()}
+    figure(
+        f"{sum(ours.values())} of {len(ours)} wheels of ours and {sum(theirs.values())} of "
+        f"{len(theirs)} others refused; `.pth` and scripts of others left out and shown"
+    )
+    assert [name for name, refused in ours.items() if not refused] == []
+    assert [name for name, refused in theirs.items() if not refused] == []
+
+
+@pytest.mark.control("G13")
+def test_intruders_pass_where_none_is_looked_for(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the two checks nobody notices."""
+    monkeypatch.setattr(wheels, "refuse_foreign_files", lambda *_: None)
+    monkeypatch.setattr(installed, "_reserved_names", lambda _: ())
+    assert not any(is_ours_refused(file, tmp_path, workspace) for file in OURS.values())
+    assert not any(is_theirs_refused(file, tmp_path / name) for name, file in THEIRS.items())
+
+
+@pytest.mark.fault("G13")
+def test_what_is_left_out(
+    workspace: Workspace, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A `.pth` and scripts of a third-party distribution do not reach a layer; the rest does."""
+    files = {
+        "alpha/__init__.py": "",
+        "alpha.pth": "import os\n",
+        "alpha-1.0.data/scripts/tool": "#!/bin/sh\n",
+        "alpha-1.0.data/data/share/alpha.txt": "",
+    }
+    tiny.write_wheel(index, "alpha", files=files)
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    tiny.track(workspace.root)
+    manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
+    lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace))
+    made = layers_of(manifest, lock, store=workspace.store, platform=LINUX_AMD64, libraries=None)
+    left = {path.name for path in made[0].directory.rglob("*") if path.is_file()}
+    assert {"__init__.py", "alpha.txt"} < left
+    assert not {"alpha.pth", "tool"} & left
+    assert "left out `alpha.pth` of a third-party distribution" in capsys.readouterr().err
+
+
+def test_a_name_of_python_that_shadows_nothing(tmp_path: Path) -> None:
+    """Files that Python would not import may be called as they like."""
+    files = {"alpha/json.py": "", "logging/notes.txt": "", "types.pyi": ""}
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files))
+    refuse_clashes("environments/default", tmp_path / "x")
+
+
+def test_every_intruder_is_told(tmp_path: Path) -> None:
+    """One message lists them."""
+    files = {"json.py": "", "sitecustomize.py": ""}
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files))
+    with pytest.raises(BuildError) as caught:
+        refuse_clashes("environments/default", tmp_path / "x")
+    assert str(caught.value) == (
+        "layer `environments/default` cannot be served: "
+        "`alpha` brings `json.py`, a name of the standard library; "
+        "`alpha` brings `sitecustomize.py`, which would run at every start"
+    )

@@ -1,0 +1,81 @@
+"""Payloads that are arrays of numbers, read and checked in one pass over the bytes.
+
+`schemas` asks for a decoder when a schema is compiled, and takes the long way where there is none.
+"""
+
+from collections.abc import Mapping
+from math import ceil, floor
+from types import GenericAlias
+from typing import Annotated, Any
+
+import msgspec
+
+from stevedore_core.strict_json import Json
+
+__all__ = ["Decoder", "number_array_decoder"]
+
+Decoder = msgspec.json.Decoder[Json]
+
+_FOR_PEOPLE = frozenset({"$comment", "$schema", "default", "description", "examples", "title"})
+_LENGTHS = {"minItems": "min_length", "maxItems": "max_length"}
+_BOUNDS = {
+    "minimum": ("ge", ceil),
+    "exclusiveMinimum": ("gt", floor),
+    "maximum": ("le", floor),
+    "exclusiveMaximum": ("lt", ceil),
+}
+"""By keyword: msgspec's name, and how a bound becomes one that means the same for integers."""
+
+_MOST_EXACT = 2**53
+"""Beyond, not every integer is a float, and a comparison of the two could err."""
+_MAX_DEPTH = 16
+
+
+def number_array_decoder(document: Json) -> Decoder | None:
+    """Return what decodes a body that fits `document`, and refuses any other; `None` for most.
+
+    Only schemas of arrays, of arrays of arrays and so on, of numbers have one. What it accepts is
+    strict JSON that fits the schema, and comes out as `strict_json.decode` gives it. What it
+    refuses may fit all the same, such as `1.0` for an integer: only the long way knows, and says
+    why.
+
+    Raises nothing: the decoder raises `msgspec.MsgspecError` where it refuses.
+    """
+    wanted = _array(document, _MAX_DEPTH)
+    return None if wanted is None else msgspec.json.Decoder(wanted)
+
+
+def _array(schema: Json, depth: int) -> Any:
+    """Return the type of what an array's schema admits, if it can be said as one."""
+    if not isinstance(schema, dict) or schema.get("type") != "array" or not depth:
+        return None
+    if not schema.keys() <= {"type", "items", *_LENGTHS, *_FOR_PEOPLE}:
+        return None
+    items = schema.get("items")
+    item = _array(items, depth - 1) or _number(items)
+    lengths: dict[str, Any] = {name: schema[key] for key, name in _LENGTHS.items() if key in schema}
+    if item is None or not all(type(length) is int for length in lengths.values()):
+        return None
+    kind: Any = GenericAlias(list, item)
+    return Annotated[kind, msgspec.Meta(**lengths)] if lengths else kind
+
+
+def _number(schema: Json) -> Any:
+    if not isinstance(schema, dict) or schema.get("type") not in ("number", "integer"):
+        return None
+    if not schema.keys() <= {"type", *_BOUNDS, *_FOR_PEOPLE}:
+        return None
+    given: dict[str, Any] = {key: schema[key] for key in _BOUNDS if key in schema}
+    ends = ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"})
+    if any(end <= given.keys() for end in ends):
+        return None
+    if any(abs(bound) > _MOST_EXACT for bound in given.values()):
+        return None
+    whole = _bounded(int, {_BOUNDS[key][0]: _BOUNDS[key][1](given[key]) for key in given})
+    if schema["type"] == "integer":
+        return whole
+    return whole | _bounded(float, {_BOUNDS[key][0]: float(given[key]) for key in given})
+
+
+def _bounded(kind: Any, bounds: Mapping[str, Any]) -> Any:
+    return Annotated[kind, msgspec.Meta(**bounds)] if bounds else kind
