@@ -25,7 +25,15 @@ RIGHTS = {
     ],
 }
 
-LITTLE_ROOM = ["--shm-size=64k", "--cpus=1", "--pids-limit=64", "--ulimit=nofile=256:256"]
+PROCESSES = "--ulimit=nproc=4096:4096"
+"""As many as an engine may allow that is not allowed any number itself."""
+LITTLE_ROOM = [
+    "--shm-size=64k",
+    "--cpus=1",
+    "--pids-limit=64",
+    "--ulimit=nofile=256:256",
+    PROCESSES,
+]
 
 
 @pytest.mark.parametrize("flags", RIGHTS.values(), ids=RIGHTS)
@@ -68,7 +76,7 @@ def test_other_answers_and_errors_are_seen(
     container = start_container()
     assert answers_of(container, dict.fromkeys(payloads, "{}"), 1) != predictions
     with pytest.raises(AssertionError, match="not ready"):
-        start_container("--ulimit=nofile=8:8", limit_s=3)
+        start_container("--ulimit=nofile=8:8", PROCESSES, limit_s=3)
 
 
 def answers_of(container: Container, payloads: dict[str, str], count: int) -> dict[str, str]:
