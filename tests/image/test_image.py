@@ -72,11 +72,11 @@ def test_little_room(
 def test_other_answers_and_errors_are_seen(
     start_container: StartContainer, payloads: dict[str, str], predictions: dict[str, str]
 ) -> None:
-    """A payload that a model refuses has no prediction, and a container without room no answer."""
+    """A payload that a model refuses has no prediction, and a container without a layout no answer."""
     container = start_container()
     assert answers_of(container, dict.fromkeys(payloads, "{}"), 1) != predictions
     with pytest.raises(AssertionError, match="not ready"):
-        start_container("--ulimit=nofile=8:8", PROCESSES, limit_s=3)
+        start_container("--env=STEVEDORE_LAYOUT=/nothing", limit_s=2)
 
 
 def answers_of(container: Container, payloads: dict[str, str], count: int) -> dict[str, str]:
