@@ -72,7 +72,7 @@ def test_little_room(
 def test_other_answers_and_errors_are_seen(
     start_container: StartContainer, payloads: dict[str, str], predictions: dict[str, str]
 ) -> None:
-    """A payload that a model refuses has no prediction, and a container without a layout no answer."""
+    """A payload that is refused has no prediction, a container without a layout no answer."""
     container = start_container()
     assert answers_of(container, dict.fromkeys(payloads, "{}"), 1) != predictions
     with pytest.raises(AssertionError, match="not ready"):
