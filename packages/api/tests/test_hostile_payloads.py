@@ -305,7 +305,7 @@ def test_random_traffic_is_answered_as_by_the_model_alone(
     bodies = traffic(scale(450, 10_000))
     assert disagreements(server, predictor, bodies) == []
     statuses = [expected(predictor, body)[0] for body in bodies]
-    assert set(statuses) == {200, 400, 422, 500}  # of a product of one there is none
+    assert {200, 400, 422} <= set(statuses) <= {200, 400, 422, 500}
     counted = ", ".join(f"{statuses.count(s)} with {s}" for s in sorted(set(statuses)))
     figure(f"{len(bodies)} bodies, 0 answered otherwise: {counted}")
 
