@@ -162,6 +162,14 @@ def faults(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def soak(session: nox.Session) -> None:
+    """Load a server for an hour, with crashing clients and a fault a minute: `-- --minutes 5`."""
+    install(session, "packages")
+    install_own(session)
+    session.run("python", "packages/api/tests/soak.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
 def bench(session: nox.Session) -> None:
     """Measure us side by side with other servers and write docs/benchmarks.md."""
     install_bench(session)

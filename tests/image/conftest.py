@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from image_under_test import ALONE, IMAGE, Container, StartContainer, engine
+from image_under_test import ALONE, IMAGE, READY_LIMIT_S, Container, StartContainer, engine
 
 PREDICT_ALONE = """
 import sys
@@ -34,11 +34,11 @@ def start_container(lock: dict[str, object]) -> Iterator[StartContainer]:
     """Start containers of the image with the flags that a test is about."""
     names: list[str] = []
 
-    def start(*flags: str) -> Container:
+    def start(*flags: str, limit_s: float = READY_LIMIT_S) -> Container:
         names.append(f"stevedore-test-{uuid.uuid4()}")
         engine("run", "--detach", "--name", names[-1], *flags, IMAGE)
         container = Container(name=names[-1], python=str(lock["python"]))
-        container.await_ready()
+        container.await_ready(limit_s)
         return container
 
     yield start

@@ -4,12 +4,13 @@ import json
 import os
 import re
 import tarfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 import httpx
 import pytest
-from image_under_test import ALONE, IMAGE, READ_ONLY, StartContainer, engine
+from image_under_test import ALONE, IMAGE, READ_ONLY, Container, StartContainer, engine
 
 RIGHTS = {
     "read-only, no capability": [*READ_ONLY, "--cap-drop=all"],
@@ -24,19 +25,63 @@ RIGHTS = {
     ],
 }
 
+PROCESSES = "--ulimit=nproc=4096:4096"
+"""As many as an engine may allow that is not allowed any number itself."""
+LITTLE_ROOM = [
+    "--shm-size=64k",
+    "--cpus=1",
+    "--pids-limit=64",
+    "--ulimit=nofile=256:256",
+    PROCESSES,
+]
+
 
 @pytest.mark.parametrize("flags", RIGHTS.values(), ids=RIGHTS)
-def test_least_rights(
+@pytest.mark.fault("F1")
+def test_least_rights(  # noqa: PLR0913, PLR0917  # fixtures
     start_container: StartContainer,
     flags: list[str],
     payloads: dict[str, str],
     predictions: dict[str, str],
+    figure: Callable[[str], None],
+    scale: Callable[[int, int], int],
 ) -> None:
     """Every right that can be taken away is not needed: all models answer, as they do alone."""
-    container = start_container(*flags)
-    found = {model: container.predict(model, payload) for model, payload in payloads.items()}
-    assert found == predictions
+    container, count = start_container(*flags), scale(20, 1_000)
+    assert answers_of(container, payloads, count) == predictions
     assert "Traceback" not in container.log()
+    figure(f"{count} predictions of each model as alone, in each of {len(RIGHTS)} containers")
+
+
+@pytest.mark.fault("F2")
+def test_little_room(
+    start_container: StartContainer,
+    payloads: dict[str, str],
+    predictions: dict[str, str],
+    figure: Callable[[str], None],
+) -> None:
+    """Hardly any shared memory, processes or files, and one core, are enough."""
+    container = start_container(*LITTLE_ROOM)
+    assert answers_of(container, payloads, 10) == predictions
+    assert "Traceback" not in container.log()
+    figure(f"ready, and predictions as alone, with {' '.join(LITTLE_ROOM)}")
+
+
+@pytest.mark.control("F1")
+@pytest.mark.control("F2")
+def test_other_answers_and_errors_are_seen(
+    start_container: StartContainer, payloads: dict[str, str], predictions: dict[str, str]
+) -> None:
+    """A payload that is refused has no prediction, a container without a layout no answer."""
+    container = start_container()
+    assert answers_of(container, dict.fromkeys(payloads, "{}"), 1) != predictions
+    with pytest.raises(AssertionError, match="not ready"):
+        start_container("--env=STEVEDORE_LAYOUT=/nothing", limit_s=2)
+
+
+def answers_of(container: Container, payloads: dict[str, str], count: int) -> dict[str, str]:
+    """Return what each model answers so many times, if that is the same each time."""
+    return {model: container.predict(model, payload, count) for model, payload in payloads.items()}
 
 
 def test_own_network(start_container: StartContainer, predictions: dict[str, str]) -> None:

@@ -1,6 +1,7 @@
 """HTTP byte by byte over a socket: for requests that no client library would send."""
 
 import socket
+import time
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -41,6 +42,10 @@ class RawConnection:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up."""
         self._socket.close()
 
     def take_little(self) -> None:
@@ -73,6 +78,14 @@ class RawConnection:
             self._receive()
         body, self._received = self._received[:length], self._received[length:]
         return RawAnswer(status=int(status_line.split()[1]), headers=headers, body=body)
+
+    def status(self, within_s: float = 3) -> int:
+        """Return the status of the next answer, which is not read; 0 if none comes."""
+        begun = time.monotonic()
+        while b"\r\n" not in self._received:
+            if self.is_closed(within_s) or time.monotonic() - begun > within_s:
+                return 0
+        return int(self._received.split()[1])
 
     def is_closed(self, within_s: float = 10) -> bool:
         """Tell whether the server hangs up; what it sends before is kept."""

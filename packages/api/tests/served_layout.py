@@ -7,7 +7,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -200,13 +200,15 @@ def front_environ(layout: Path, settings: dict[str, str]) -> dict[str, str]:
     }
 
 
-def start_server(layout: Path, log: Path, settings: dict[str, str]) -> Server:
-    """Start a front and wait until it answers."""
+def start_server(
+    layout: Path, log: Path, settings: dict[str, str], environ: Mapping[str, str] | None = None
+) -> Server:
+    """Start a front, with more variables if need be, and wait until it answers."""
     errors = log.with_suffix(".errors")
     with log.open("wb") as output, errors.open("wb") as error_output:
         process = subprocess.Popen(
             [sys.executable, "-S", *measuring(), "-m", "stevedore_api"],
-            env=front_environ(layout, settings),
+            env=front_environ(layout, settings) | dict(environ or {}),
             stdout=output,
             stderr=error_output,
         )
@@ -224,7 +226,7 @@ def is_running(pid: int) -> bool:
     """Tell whether a process is there and not merely waiting for its parent to notice its end."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the latter if it goes while it is read
         return False
     return state != "Z"
 

@@ -1,13 +1,19 @@
 """Calls that go to a worker together, and what becomes of them if the worker does not return."""
 
 import asyncio
+import random
+import time
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 import orjson
 import pytest
+from batched_model import batched
+from callers import Callers, Order, order
 from grouped import in_group, loaded
-from served_layout import MakeLayout, Model
+from raw_http import RawConnection, request
+from served_layout import MakeLayout, Model, Serve
 
 from stevedore_api.group import WorkerGroup
 from stevedore_core.errors import DeadlinePassed, WorkerDied
@@ -174,3 +180,90 @@ def test_no_request_runs_again_after_its_deadline(layout: Path, tmp_path: Path) 
 
     in_group(layout, run, call_limit_s="3", deadline_s="2")
     assert (first.read_text(), second.read_text()) == (".", ".")
+
+
+def test_a_bad_row_under_load_fails_its_own_request_only(
+    make_layout: MakeLayout, serve: Serve
+) -> None:
+    """Whoever is run together with it is answered right, and so is who sends nonsense."""
+    server = serve(make_layout(one=Model(source=batched("one"))))
+    server.wait_until("/readyz")
+    with Callers(server.url, 12, mixed) as callers:
+        callers.await_sent("one", 400)
+    assert callers.failures == []
+    assert mean_batch(server.get("/metrics").text) > 1
+
+
+def mixed(dice: random.Random) -> Order:
+    """Draw a request: most are good, some hold a bad row or break the schema."""
+    names = [f"row {dice.random()}" for _ in range(dice.randint(1, 3))]
+    kind = dice.random()
+    if kind < 0.1:
+        return order("one", [*names, "bad"], status=500)
+    if kind < 0.2:
+        return order("one", [*names, 1], status=422)
+    return order("one", names, [name.upper() for name in names])
+
+
+def mean_batch(metrics: str) -> float:
+    """Return how many requests went to a worker together, on average."""
+    found = {
+        line.split("{")[0]: float(line.split()[-1])
+        for line in metrics.splitlines()
+        if line.startswith(("stevedore_batch_size_sum{", "stevedore_batch_size_count{"))
+    }
+    return found["stevedore_batch_size_sum"] / found["stevedore_batch_size_count"]
+
+
+def test_a_row_that_spoils_others_is_noticed(make_layout: MakeLayout, serve: Serve) -> None:
+    """A model that fails once more after each bad row fails those who did nothing: it is seen."""
+    spoilt = """
+class Spoilt(Batched):
+    owed = 0
+
+    def run_one(self, do):
+        if do == "bad":
+            self.owed = 1
+            raise ValueError("a bad row")
+        if self.owed:
+            self.owed = 0
+            raise ValueError("spoilt")
+        return super().run_one(do)
+
+
+Batched = Spoilt
+"""
+    before, load, after = batched("one").partition("\ndef load()")
+    server = serve(make_layout(one=Model(source=before + spoilt + load + after)))
+    server.wait_until("/readyz")
+    with Callers(server.url, 4, mixed) as callers:
+        callers.await_sent("one", 60)
+    assert {(failure.model, failure.status) for failure in callers.failures} == {("one", 500)}
+
+
+def test_requests_whose_clients_left_are_not_run(
+    make_layout: MakeLayout, serve: Serve, tmp_path: Path
+) -> None:
+    """Of a hundred that wait while a worker is busy, those ten are run whose clients stay."""
+    server = serve(make_layout(one=Model(source=batched("one"))))
+    server.wait_until("/readyz")
+    note = tmp_path / "note"
+    body = orjson.dumps([f"note {note}"])
+    with ExitStack() as stack:
+        busy = stack.enter_context(RawConnection(server.url))
+        busy.send(posted(orjson.dumps(["sleep 1.5"])))
+        time.sleep(0.2)
+        waiting = [stack.enter_context(RawConnection(server.url)) for _ in range(100)]
+        for connection in waiting:
+            connection.send(posted(body))
+        for connection in waiting[10:]:
+            connection.__exit__(None, None, None)
+        assert [connection.answer().status for connection in (busy, *waiting[:10])] == [200] * 11
+    assert server.post("/models/one/predict", ["a"]).json() == ["A"]
+    assert note.read_text() == "." * 10
+
+
+def posted(body: bytes) -> bytes:
+    """Return a request for a prediction as bytes."""
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    return request("POST", "/models/one/predict", *headers, body=body)

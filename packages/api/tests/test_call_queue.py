@@ -43,6 +43,19 @@ def test_models_take_turns() -> None:
     assert taken(queue_of(*a, *b)) == [a[:3], b[:1], a[3:6], b[1:], a[6:]]
 
 
+def test_self_tests_go_first_but_not_for_ever() -> None:
+    """After one that was lost with its worker, what waits has a turn before the next."""
+    one, two, three = (call(Kind.SELF_TEST, is_own=True) for _ in range(3))
+    a, b = call(), call(model=1)
+    assert taken(queue_of(a, b, one, two)) == [[one], [two], [a], [b]]
+    queue = queue_of(a, b, one, two, three)
+    queue.lets_callers_first = True
+    assert taken(queue) == [[a], [one], [two], [three], [b]]
+    queue = queue_of(one)
+    queue.lets_callers_first = True
+    assert queue.take() == [one]
+
+
 def test_only_predictions_of_a_batchable_model_go_together() -> None:
     """In the order in which they came: what goes alone ends a batch."""
     one, two, score, three = call(), call(Kind.PREDICT_ENVELOPE), call(Kind.SCORE), call()

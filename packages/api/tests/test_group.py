@@ -181,6 +181,36 @@ def test_our_own_calls_have_their_places_and_are_not_counted(layout: Path) -> No
     in_group(layout, run, max_queued="1")
 
 
+@pytest.mark.parametrize("deed", ["os._exit(3)", "time.sleep(600)"])
+def test_callers_are_served_between_self_tests_that_end_the_worker(
+    make_layout: MakeLayout, deed: str
+) -> None:
+    """Whatever waits for the next worker has a turn before the next self-test."""
+    deadly = f"""
+class Deadly(Obedient):
+    def run_predict(self, X):
+        return {deed} if X == EXAMPLE else super().run_predict(X)
+
+Obedient = Deadly
+"""
+    before, load, after = obedient("one").partition("\ndef load()")
+
+    async def run(group: WorkerGroup) -> None:
+        await loaded(group)
+        ended = (WorkerDied, DeadlinePassed)
+        for _ in range(2):
+            first, second = (group.submit_own(Kind.SELF_TEST, 0, limit_s=0.3) for _ in range(2))
+            waiting = group.submit(Kind.PREDICT, 0, b'{"do": "echo", "value": 1}')
+            with pytest.raises(ended):
+                await first
+            assert (await waiting).body == b"1"
+            assert not second.done()
+            with pytest.raises(ended):
+                await second
+
+    in_group(make_layout(one=Model(source=before + deadly + load + after)), run)
+
+
 def test_a_call_that_nobody_awaits_any_more_is_not_run(layout: Path, tmp_path: Path) -> None:
     """A cancelled call that waited is skipped, one that runs keeps its worker until it ends."""
 

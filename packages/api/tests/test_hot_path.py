@@ -1,6 +1,7 @@
 """Predict and score over a socket: what is answered, and what is refused before a model sees it."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -182,8 +183,12 @@ def test_an_unknown_model_is_404(shared: Server) -> None:
         "image/svg+json",
     ],
 )
-def test_another_content_type_is_415(shared: Server, content_type: str | None) -> None:
+@pytest.mark.fault("C10")
+def test_another_content_type_is_415(
+    shared: Server, content_type: str | None, figure: Callable[[str], None]
+) -> None:
     """A body must say that it is JSON in UTF-8, which no form of a foreign page can."""
+    figure("415 for each of 12 content types, at each of 4 paths")
     for path in (PREDICT, "/predict", "/models/one/score", "/score"):
         assert refusal(send(shared, path, b'{"do": "echo"}', content_type)) == (
             415,
@@ -202,6 +207,7 @@ def test_another_content_type_is_415(shared: Server, content_type: str | None) -
         "application/ld+json",
     ],
 )
+@pytest.mark.control("C10")
 def test_a_json_content_type_is_taken(shared: Server, content_type: str) -> None:
     """Capitals, UTF-8 and other kinds of JSON make no difference."""
     assert send(shared, PREDICT, b'{"do": "echo"}', content_type).status_code == 200
@@ -244,6 +250,7 @@ def memory_bytes(server: Server) -> int:
     return int(pages) * 4_096
 
 
+@pytest.mark.fault("C8")
 def test_a_gigabyte_that_is_announced_is_not_awaited(shared: Server) -> None:
     """A body too long by its own account is refused unread, and not waved on."""
     before = memory_bytes(shared)
@@ -290,6 +297,7 @@ def test_bodies_that_arrive_are_bounded_together(layout: Path, serve: Serve) -> 
     assert server.post(PREDICT, {"do": "echo", "value": "x" * 900_000}).status_code == 200
 
 
+@pytest.mark.fault("C8")
 def test_one_byte_chunks(shared: Server) -> None:
     """A body in the smallest pieces is a body like any."""
     body = b'{"do": "echo", "value": "' + b"x" * 20_000 + b'"}'
@@ -299,6 +307,7 @@ def test_one_byte_chunks(shared: Server) -> None:
         assert connection.answer().body == b'"' + b"x" * 20_000 + b'"'
 
 
+@pytest.mark.fault("C8")
 def test_a_body_shorter_than_announced_is_408(shared: Server) -> None:
     """Whoever stops in the middle of a body is told so when the time is up, and cut off."""
     begun = time.monotonic()

@@ -143,9 +143,21 @@ def test_only_what_reaches_outside_is_refused(
     assert all("http://localhost:1234/" in m for found in refusals.values() for m in found)
 
 
-def test_schema_agrees_with_the_suite(closed: tuple[list[Group], object]) -> None:
+@pytest.mark.fault("E5")
+def test_schema_agrees_with_the_suite(
+    closed: tuple[list[Group], object], figure: Callable[[str], None]
+) -> None:
     """The validator of the hot path gets every required test right."""
     assert wrong(closed[0], by_schema) == {}
+    count = sum(len(group.tests) for group in closed[0])
+    figure(f"{count} of {count} required tests of draft-07, 2019-09 and 2020-12")
+
+
+@pytest.mark.control("E5")
+def test_a_wrong_judge_is_seen(closed: tuple[list[Group], object]) -> None:
+    """One who admits everything is wrong about every file with an invalid instance."""
+    invalid = sum(not valid for group in closed[0] for _, valid in group.tests)
+    assert wrong(closed[0], lambda _: lambda _: True).total() == invalid > 1_000
 
 
 def test_jsonschema_agrees_with_the_suite(closed: tuple[list[Group], object]) -> None:

@@ -1,7 +1,8 @@
 """`CallQueue`: the calls of one group that wait, and which of them go to a worker next.
 
-Self-tests go first. Then the models take turns; of the model whose turn it is, everything that
-waits goes together if the model is batchable, up to a number of calls and of bytes.
+Self-tests go first, unless the last one took its worker along. Then the models take turns; of the
+model whose turn it is, everything that waits goes together if the model is batchable, up to a
+number of calls and of bytes.
 """
 
 import asyncio
@@ -53,6 +54,8 @@ class CallQueue:
     ) -> None:
         self.batchable: set[int] = set()
         """The models whose calls may go together."""
+        self.lets_callers_first = False
+        """True once a self-test was lost with its worker, until what waits had a turn."""
         self._models = models
         self._admission = admission
         self._limits = limits
@@ -91,10 +94,11 @@ class CallQueue:
 
     def take(self) -> list[Call]:
         """Return what a worker shall get next, which waits no more; nothing if nothing waits."""
-        if self._self_tests:
+        if self._self_tests and not (self.lets_callers_first and self._turns):
             return [self._self_tests.popleft()]
         if not self._turns:
             return []
+        self.lets_callers_first = False
         model = self._turns.popleft()
         waiting = self._waiting[model]
         batch = [self._next(waiting)]

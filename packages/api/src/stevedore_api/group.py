@@ -152,11 +152,14 @@ class WorkerGroup:
     def submit_own(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
         """Queue a call that no caller sent. Its only clock is its limit.
 
-        A self-test goes ahead of all callers, a score behind those that wait already.
+        A self-test goes ahead of all callers, but not right after one that took its worker along,
+        for then no caller would ever be served. A score goes behind those that wait already.
         """
         call = _call(kind, model, b"", limit_s)
         call.is_own = True
         self._queue.append(call)
+        if kind == Kind.SELF_TEST:
+            call.answer.add_done_callback(self._note_self_test)
         self._dispatch_soon()
         return call.answer
 
@@ -206,6 +209,10 @@ class WorkerGroup:
         waited_s = (started or now) - call.admitted_at
         ran_s = None if started is None else now - started
         self._metrics.note_call(self.models[call.model], waited_s, ran_s)
+
+    def _note_self_test(self, answer: asyncio.Future[Frame]) -> None:
+        if not answer.cancelled() and answer.exception() is not None:
+            self._queue.lets_callers_first = True
 
     def _set_deadline(self, oldest: Call) -> None:
         loop = asyncio.get_running_loop()

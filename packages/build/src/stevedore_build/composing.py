@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 _START_LIMIT_S: Final = 30.0
+_STOP_LIMIT_S: Final = 30
+"""Engines kill after 10 s; a server takes up to 25 s to answer what it accepted."""
 _LEAST_RIGHTS: Final = ("--cap-drop=all", "--security-opt=no-new-privileges")
 
 
@@ -116,7 +118,7 @@ def stop_container(name: str, *, engine: Engine) -> bool:
     """Stop and remove a composition's container; say whether there was one."""
     there = engine.run("ps", "--all", "--quiet", "--filter", f"name=^{_container(name)}$")
     if there:
-        engine.run("stop", _container(name))
+        engine.run("stop", f"--time={_STOP_LIMIT_S}", _container(name))
         engine.discard(_container(name))
     return bool(there)
 

@@ -13,6 +13,7 @@ import jsonschema_rs
 import msgspec
 
 from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
+from stevedore_core.fan_out import fan_out
 from stevedore_core.number_arrays import Decoder, number_array_decoder
 from stevedore_core.strict_json import Json, decode
 
@@ -21,9 +22,10 @@ __all__ = ["MAX_VIOLATIONS", "Schema"]
 MAX_VIOLATIONS = 10
 """How many places of an invalid payload are listed."""
 
-# Violations are collected before the first is handed out, each at the cost of a whole message; in a
-# payload of more values than this only the first is looked for.
-_LIST_ALL_UP_TO_VALUES = 10_000
+# Violations are collected before the first is handed out, each at the cost of a whole message for
+# each subschema that looked; in a payload for which more may be made only the first is looked for.
+_LIST_ALL_UP_TO_MESSAGES = 10_000
+_MAX_FAN_OUT = 4_096
 _MAX_MESSAGE_CHARS = 200
 
 # What these keywords say quotes keys of the payload, which no mask hides.
@@ -44,6 +46,7 @@ class Schema:
 
     document: Json
     _validator: jsonschema_rs.Validator
+    _list_all_up_to_values: int
     _decoder: Decoder | None
     """What reads and checks at once, for the schemas that have it."""
 
@@ -53,7 +56,8 @@ class Schema:
 
         Raises:
             SchemaInvalid: It is not a JSON Schema, uses a pattern that the linear engine lacks
-                (look-around, back-references), or refers to anything outside itself.
+                (look-around, back-references), refers to anything outside itself, or branches so
+                often that checking takes too long.
         """
         if not isinstance(document, dict | bool):
             raise SchemaInvalid(
@@ -70,8 +74,19 @@ class Schema:
         except ValueError as error:
             reason = _why_unusable(error)
             raise SchemaInvalid(f"`{where}` is not a usable JSON Schema: {reason}") from error
-        decoder = number_array_decoder(document)
-        return cls(document=document, _validator=validator, _decoder=decoder)
+        looking = fan_out(document)
+        if looking > _MAX_FAN_OUT:
+            raise SchemaInvalid(
+                f"`{where}` is not a usable JSON Schema: {looking} of its subschemas may look at "
+                f"one value, at most {_MAX_FAN_OUT} are checked in time; branch less often in "
+                "`allOf`, `anyOf` and `oneOf`"
+            )
+        return cls(
+            document=document,
+            _validator=validator,
+            _decoder=number_array_decoder(document),
+            _list_all_up_to_values=_LIST_ALL_UP_TO_MESSAGES // looking,
+        )
 
     def read(self, body: bytes) -> Json:
         """Return the payload that `body` holds, checked.
@@ -97,7 +112,7 @@ class Schema:
             raise PayloadInvalid(self._violations(payload))
 
     def _violations(self, payload: Json) -> list[Violation]:
-        if _holds_more_values_than(_LIST_ALL_UP_TO_VALUES, payload):
+        if _holds_more_values_than(self._list_all_up_to_values, payload):
             try:
                 self._validator.validate(payload)
             except jsonschema_rs.ValidationError as error:

@@ -163,6 +163,18 @@ BREACHES = [
         message="the prediction schema is invalid at `$.minItems`: '1' is not of type 'integer'",
     ),
     Breach(
+        rule="test_schemas_say_what_they_mean",
+        predictor=lambda: made(schema={**SCHEMA, "items": {**NUMBER, "minimun": 0}}),
+        message="the prediction schema at `/items/minimun`: `minimun` is no keyword of its draft; "
+        "did you mean `minimum`?",
+    ),
+    Breach(
+        rule="test_schemas_say_what_they_mean",
+        predictor=lambda: made(s_schema={**SCORE_SCHEMA, "anyOf": [{"format": "data-time"}]}),
+        message="the score schema at `/anyOf/0/format`: `data-time` is no format of its draft; "
+        "did you mean `date-time`?",
+    ),
+    Breach(
         rule="test_schemas_refer_to_nothing_outside",
         predictor=lambda: made(s_schema={"$schema": DRAFT, "$ref": "https://example.com/s"}),
         message="`score schema` is not a usable JSON Schema: ",

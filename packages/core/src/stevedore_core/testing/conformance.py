@@ -28,6 +28,7 @@ from stevedore_core.predictor import Predictor
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
+from stevedore_core.testing.keywords import unknown_words
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
@@ -87,6 +88,12 @@ class Conformance:
                 judge.check_schema(schema)
             except jsonschema.SchemaError as error:
                 pytest.fail(f"the {name} schema is invalid at `{error.json_path}`: {error.message}")
+
+    def test_schemas_say_what_they_mean(self, predictor: Predictor) -> None:
+        """No keyword and no format is misspelt; keywords of the author's own begin with `x-`."""
+        for name, schema, _ in _parts(predictor):
+            for said in unknown_words(schema):
+                pytest.fail(f"the {name} schema at {said}")
 
     def test_schemas_refer_to_nothing_outside(self, predictor: Predictor) -> None:
         """A schema refers to itself only: nothing is ever fetched or read from a file."""
