@@ -223,7 +223,7 @@ def use_real_core(root: Path, index: Path) -> None:
     for part in ("pyproject.toml", "README.md"):
         write(core / part, (source / part).read_text(encoding="utf-8"))
     shutil.copytree(source / "src", core / "src", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("jiter", "jsonschema-rs", "orjson"):
+    for name in ("jiter", "jsonschema-rs", "msgspec", "orjson"):
         _pack_installed(name, index)
 
 
