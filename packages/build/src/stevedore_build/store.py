@@ -51,7 +51,7 @@ class Store:
 
     @property
     def tars(self) -> Path:
-        """Layers as tars, each under the digest of its content and its place."""
+        """Layers as tars, each under the digest of its content and its place, its own beside it."""
         return self.root / "tars"
 
     @property
