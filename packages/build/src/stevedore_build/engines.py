@@ -110,7 +110,7 @@ class Engine:
             return _identity(written.read_text())
 
     def load(self, image: Path) -> None:
-        """Take an image from a directory. Raises `EngineFailed`, then nothing of it is left."""
+        """Take an image from a directory. Raises `EngineFailed`, then there is no such image."""
         # `load` would try every format, and report what the last of them said.
         self.run("pull", "--quiet", f"dir:{image}")
 
