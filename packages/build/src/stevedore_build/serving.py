@@ -33,10 +33,10 @@ __all__ = [
 ]
 
 _PYTHON = "3.11"
+"""The minor version on which a model without a composition is served."""
 
 _FOR_TESTS = ("STEVEDORE_ENGINES", "STEVEDORE_REQUIRE_ENGINE", "STEVEDORE_TEST_DATA")
 """Variables that speak to the tests: the server would refuse them as settings it does not know."""
-"""The minor version on which a model without a composition is served."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
