@@ -258,7 +258,7 @@ Batched = Spoilt
     server = serve(make_layout(one=Model(source=before + spoilt + load + after)))
     server.wait_until("/readyz")
     with Callers(server.url, 4, mixed) as callers:
-        callers.await_sent("one", 60)
+        callers.await_sent("one", 600)
     assert {(failure.model, failure.status) for failure in callers.failures} == {("one", 500)}
 
 
