@@ -100,7 +100,8 @@ def test_score_is_beyond_the_floor(biopsy: Predictor) -> None:
 
 def test_score_weighs_how_sure_it_was(biopsy: Predictor) -> None:
     """A tumour is named rightly if what it is was more likely than not; the loss says how much."""
-    (tumour, *_) = biopsy.test_input
+    assert isinstance(biopsy.test_input, list)
+    tumour = biopsy.test_input[0]
     (malignant,) = biopsy.predict([tumour])
     right, wrong = sorted((malignant, 1 - malignant), reverse=True)
     for label, given in (("malignant", malignant), ("benign", 1 - malignant)):
