@@ -45,6 +45,10 @@ lint: tools ## Check style and types
 lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
 	@$(STEVEDORE) lock "$(NAME)" $(if $(UPGRADE),--upgrade)
 
+.PHONY: schemas
+schemas: tools ## Write the schema files of model NAME from the types that it declares; CHECK=1 only looks
+	@$(STEVEDORE) schemas "$(NAME)" $(if $(CHECK),--check)
+
 .PHONY: affected
 affected: tools ## Print what changed since the commit SINCE, and which compositions ship it; JSON=1
 	@$(STEVEDORE) affected --since "$(SINCE)" $(if $(JSON),--json)

@@ -5,6 +5,7 @@ class TestConformance(Conformance):
     float_tolerance = 1e-9
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from stevedore_core import self_test
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed, SchemaInvalid
 from stevedore_core.model_package import GROUP
+from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
@@ -94,6 +96,22 @@ class Conformance:
         for name, schema, _ in _parts(predictor):
             for said in unknown_words(schema):
                 pytest.fail(f"the {name} schema at {said}")
+
+    def test_schema_files_are_what_their_types_give(self) -> None:
+        """Where `payloads.py` declares a type, the schema file says what that type gives."""
+        try:
+            declared = declared_schemas(self.model)
+        except SchemaInvalid as error:
+            pytest.fail(str(error))
+        for file, expected in declared.items():
+            path = _package_directory(self.model) / file
+            found = decode(path.read_bytes()) if path.is_file() else None
+            if _sorted(found) != _sorted(expected):
+                (name,) = (name for name, written in NAMES.items() if written == file)
+                pytest.fail(
+                    f"`{file}` is not what `{name}` in `payloads.py` gives: "
+                    f"run `make schemas NAME={self.model}`"
+                )
 
     def test_schemas_refer_to_nothing_outside(self, predictor: Predictor) -> None:
         """A schema refers to itself only: nothing is ever fetched or read from a file."""
@@ -228,6 +246,11 @@ def _parts(predictor: Predictor) -> list[tuple[str, Json, Json]]:
         ("prediction", predictor.p_schema, predictor.test_input),
         ("score", predictor.s_schema, predictor.score_test_input),
     ]
+
+
+def _sorted(schema: Json) -> str:
+    """Return JSON that is equal for equal values only; for Python, 1, 1.0 and True are the same."""
+    return json.dumps(schema, sort_keys=True)
 
 
 def _referee(schema: Json) -> Any:
