@@ -106,7 +106,8 @@ def _knobs(makefile: str) -> Iterator[str]:
     yield "| knob | default | used by |\n|---|---|---|"
     for name, (default, by) in knobs(makefile).items():
         used = "all that start an engine" if by == ["all"] else ", ".join(f"`{t}`" for t in by)
-        yield f"| `{name}` | {f'`{default}`' if default else ''} | {used} |"
+        shown = f"`{default}`" if default else ""
+        yield f"| `{name}` | {'what is here' if '$(' in default else shown} | {used} |"
     yield ""
 
 
