@@ -4,6 +4,8 @@ Pages stay plain Markdown that reads well without a site. Nothing is fetched, ne
 nor while reading: theme, fonts and scripts come from the packages that are locked.
 """
 
+# ruff: noqa: INP001  # Sphinx reads it by its path
+
 import re
 from typing import Any
 
