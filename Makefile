@@ -35,11 +35,19 @@ serve: tools ## Serve composition NAME, or one model with MODEL=iris, on 127.0.0
 
 .PHONY: test
 test: tools ## Run all tests: packages, every model alone, compositions, images
-	@$(NOX) -s test_package test_model test_composition test_image docs
+	@$(NOX) -s test_package test_model test_composition test_image docs site
 
 .PHONY: lint
 lint: tools ## Check style and types
 	@$(NOX) -s lint types
+
+.PHONY: docs
+docs: tools ## Build the documentation into site/, which needs no server to be read
+	@$(NOX) -s site
+
+.PHONY: hooks
+hooks: tools ## Install git hooks: style at each commit, types and locks at each push
+	@.venv/bin/pre-commit install
 
 .PHONY: lock
 lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
@@ -95,14 +103,14 @@ base: tools ## Make the base image of composition NAME anew
 .PHONY: lock-tools
 lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
-	@for name in tools test packages lint; do \
+	@for name in tools test packages lint docs; do \
 		$(COMPILE) -c requirements/uv.txt "requirements/$$name.in" -o "requirements/$$name.txt"; done
 	@for file in benchmarks/requirements/*.in; do \
 		$(COMPILE) -c requirements/uv.txt "$$file" -o "$${file%.in}.txt"; done
 
 .PHONY: clean
 clean: ## Remove everything generated, the tools too
-	@rm -rf .stevedore .nox .venv .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf site .stevedore .nox .venv .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: tools
 tools: .venv/.made ## Install the tools into .venv, hash-checked; the other targets do so themselves

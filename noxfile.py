@@ -4,6 +4,7 @@ Everything is discovered: a new package, model or composition is tested without 
 """
 
 import json
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,7 +64,7 @@ def types(session: nox.Session) -> None:
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
     for place in sorted(tests):
         session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
-    session.run("mypy", "noxfile.py", "conftest.py")
+    session.run("mypy", "noxfile.py", "conftest.py", "docs/conf.py")
 
 
 @nox.session(python=PYTHON)
@@ -132,10 +133,25 @@ def release(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def docs(session: nox.Session) -> None:
-    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
     install(session, "packages")
     install_own(session)
+    if "--write" in session.posargs:
+        session.run("python", "tests/docs/commands_page.py")
+        return
     session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def site(session: nox.Session) -> None:
+    """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
+    install(session, "docs")
+    session.env["PYTHONPATH"] = "packages/core/src"
+    shutil.rmtree(ROOT / "site", ignore_errors=True)  # a page that is gone is not to be found
+    strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
+    doctrees = str(Path(session.create_tmp()) / "doctrees")
+    session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
+    session.run("pytest", "tests/pages", *session.posargs)
 
 
 @nox.session(python=PYTHON)

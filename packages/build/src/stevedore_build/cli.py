@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("name", nargs="?", help="the composition")
     what.add_argument("--model", help="serve one model package, without a manifest")
-    command.add_argument("--host", default="127.0.0.1")
-    command.add_argument("--port", type=int, default=8000)
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    command.add_argument("--port", type=int, default=8000, help="the port to listen on")
     command.set_defaults(command=_serve)
 
     command = commands.add_parser("layout", help="make a composition's layout, print where it is")
@@ -161,7 +161,7 @@ def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
                 help="the kind of processor; others than this machine's can be built, not run",
             )
         if function is _run:
-            command.add_argument("--port", type=int, default=8000)
+            command.add_argument("--port", type=int, default=8000, help="where it answers")
         if function is _check_image:
             command.add_argument("--python", type=Path, required=True, help="where the tests run")
 
