@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stevedore_build.console import notice, step
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
+from stevedore_build.model_files import refuse_faulty_files
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
 from stevedore_build.wheel_contents import (
@@ -82,6 +83,9 @@ def build_wheels(
     sources = _tracked(wanted, workspace)
     missing = [p for p in wanted if not _is_built(_receipt(p, sources, store), store)]
     if missing:
+        for package in missing:
+            if package.distribution.startswith(MODEL_PREFIX):
+                refuse_faulty_files(package)
         with (
             step("Building wheels of " + ", ".join(f"`{p.folder}`" for p in missing)),
             ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,

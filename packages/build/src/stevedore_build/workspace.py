@@ -1,6 +1,5 @@
 """The packages and compositions of this repository, found by their files, never by a list."""
 
-import difflib
 import os
 import re
 import tomllib
@@ -11,6 +10,7 @@ from pathlib import Path
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.store import Store
 from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
+from stevedore_core.spelling import closest
 
 __all__ = [
     "CACHE_VARIABLE",
@@ -177,7 +177,7 @@ def _package(project: Path, prefix: str, import_prefix: str) -> Package:
     if distribution is None or not DISTRIBUTION.accepts(distribution) or distribution != expected:
         raise WorkspaceInvalid(
             f"{project}: `project.name`: expected `{expected}`, as the folder is `{folder}`, "
-            f"found {quote(distribution)}"
+            f"found {quote(distribution)}{_astray(document, 'project', 'name')}"
         )
     import_name = import_prefix + normalise(folder).replace("-", "_")
     if not (project.parent / "src" / import_name / "__init__.py").is_file():
@@ -206,7 +206,21 @@ def _backend(project: Path, document: dict[str, object]) -> str:
     raise WorkspaceInvalid(
         f"{project}: `build-system.requires`: expected one exact pin of hatchling, such as "
         f"`hatchling==1.33.0`, found {quote(requires)}"
+        f"{_astray(document, 'build-system', 'requires')}"
     )
+
+
+def _astray(document: dict[str, object], table: str, key: str) -> str:
+    """Say by what name a key that is not found may stand in a document; nothing if it is there."""
+    found: object = document
+    for name in (table, key):
+        if not isinstance(found, dict):
+            return f"; `{table}` must be a table"
+        if name not in found:
+            near = closest(name, [other for other in found if other != "tool"])
+            return f"; did you mean `{name}` by `{near}`?" if near else ""
+        found = found[name]
+    return ""
 
 
 def _string(document: dict[str, object], table: str, key: str) -> str | None:
@@ -224,7 +238,6 @@ def _pick(folder: str, packages: tuple[Package, ...], parent: str) -> Package:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    if near := closest(name, names):
+        return f"did you mean `{near}`?"
     return "there are " + ", ".join(f"`{item}`" for item in names)

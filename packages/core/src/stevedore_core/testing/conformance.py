@@ -27,10 +27,10 @@ from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed
 from stevedore_core.model_package import GROUP
 from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
+from stevedore_core.schema_faults import schema_faults, words_of
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
-from stevedore_core.testing.keywords import unknown_words
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
@@ -94,7 +94,7 @@ class Conformance:
     def test_schemas_say_what_they_mean(self, predictor: Predictor) -> None:
         """No keyword and no format is misspelt; keywords of the author's own begin with `x-`."""
         for name, schema, _ in _parts(predictor):
-            for said in unknown_words(schema):
+            for said in words_of(schema_faults(schema)):
                 pytest.fail(f"the {name} schema at {said}")
 
     def test_schema_files_are_what_their_types_give(self) -> None:
