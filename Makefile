@@ -49,6 +49,10 @@ lint: tools ## Check style and types
 lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
 	@$(STEVEDORE) lock "$(NAME)" $(if $(UPGRADE),--upgrade)
 
+.PHONY: doctor
+doctor: tools ## Say what is missing on this machine or here, and how to mend it; JSON=1
+	@$(STEVEDORE) doctor $(if $(JSON),--json)
+
 .PHONY: affected
 affected: tools ## Print what changed since the commit SINCE, and which compositions ship it; JSON=1
 	@$(STEVEDORE) affected --since "$(SINCE)" $(if $(JSON),--json)

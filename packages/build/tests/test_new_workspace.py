@@ -98,7 +98,7 @@ def test_the_same_tools(tmp_path: Path, wheels: Path) -> None:
         if not line.startswith(("#", "-e"))
     }
     found = set((root / "requirements/tools.in").read_text("utf-8").splitlines()[2:])
-    assert found == asked - {"editables"}  # nothing is installed editably there
+    assert found == asked
 
 
 def test_empty_directory(tmp_path: Path, wheels: Path) -> None:

@@ -34,6 +34,7 @@ _LEFT_AS_THEY_ARE: Final = ("README.md", ".gitignore")
 _TOOLS: Final = """\
 # What `make tools` installs: the build package, what tests run in, and what builds wheels.
 -r stevedore.in
+editables
 hatchling==1.33.0
 nox
 """

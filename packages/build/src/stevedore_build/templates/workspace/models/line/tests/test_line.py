@@ -59,6 +59,8 @@ def test_bad_payload_is_refused(line: Predictor, payload: Json, pointer: str) ->
         ([{"x": 1_000_001, "y": 3}], "/0/x"),
         ([{"x": -1_000_001, "y": 3}], "/0/x"),
         ([{"x": 1, "y": "3"}], "/0/y"),
+        ([{"x": 1, "y": 10_000_001}], "/0/y"),
+        ([{"x": 1, "y": -10_000_001}], "/0/y"),
     ],
 )
 def test_bad_points_are_refused(line: Predictor, payload: Json, pointer: str) -> None:
