@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stevedore_build import cli_compositions, cli_releases, cli_schemas, cli_supply, cli_weights
+from stevedore_build import (
+    cli_compositions,
+    cli_entry,
+    cli_releases,
+    cli_schemas,
+    cli_supply,
+    cli_weights,
+)
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -56,9 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is being tidied up after Ctrl-C is tidied up after SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        workspace = Workspace.around(Path.cwd())
-        with _temporary_files(workspace):
-            parsed.command(workspace, parsed)
+        _run_command(parsed)
     except StevedoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -70,6 +75,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _run_command(parsed: argparse.Namespace) -> None:
+    if "anywhere" in parsed:
+        parsed.anywhere(parsed)
+        return
+    workspace = Workspace.around(Path.cwd())
+    with _temporary_files(workspace):
+        parsed.command(workspace, parsed)
 
 
 @contextmanager
@@ -135,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_compositions.add_commands(commands)
     cli_supply.add_commands(commands)
     cli_weights.add_commands(commands)
+    cli_entry.add_commands(commands)
     return parser
 
 
