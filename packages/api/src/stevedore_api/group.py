@@ -112,6 +112,11 @@ class WorkerGroup:
         return all(slot.failures >= self._settings.max_load_tries for slot in self.slots)
 
     @property
+    def is_busy(self) -> bool:
+        """True while callers' calls wait or run."""
+        return any(self._open)
+
+    @property
     def has_queue(self) -> bool:
         """True while calls wait. Right after `submit`: the call that it queued waits too."""
         return bool(self._queue)

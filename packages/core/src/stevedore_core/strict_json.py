@@ -35,8 +35,9 @@ _MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 210)
 _LONG_BODY_BYTES = 256 << 10
 """From here on a body may hold so much that collections stop its being read."""
 
+_MANY_KEYS = 1_000
 _FEW_CONTAINERS = 1_000
-"""So many are soon looked through; a long body of no more may be all keys."""
+"""So many are soon looked through."""
 
 _BRACE_TO_BRACKET = bytes.maketrans(b"{}", b"[]")
 _BRACKET_TO_STEP = bytes.maketrans(b"[]", b"\x01\xff")
@@ -116,7 +117,9 @@ def _read_with_keys(body: bytes) -> Json:
 
 def _holds_many_keys(body: bytes) -> bool:
     """Tell whether it pays to read first and look for keys that stand twice after that."""
-    return len(body) >= _LONG_BODY_BYTES and body.count(b"[") + body.count(b"{") <= _FEW_CONTAINERS
+    if len(body) < _LONG_BODY_BYTES or body.count(b":") < _MANY_KEYS:
+        return False
+    return body.count(b"[") + body.count(b"{") <= _FEW_CONTAINERS
 
 
 def _read_many_keys(body: bytes) -> Json:
