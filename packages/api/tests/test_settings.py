@@ -37,6 +37,7 @@ DEFAULTS = {
     "drain_delay_s": 3,
     "drain_s": 20,
     "workers": 1,
+    "spare_workers": 0,
     "threads": "auto",
 }
 

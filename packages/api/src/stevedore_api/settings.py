@@ -113,6 +113,12 @@ class Settings(BaseModel):
     workers: Share = Field(
         1, description="Workers of each group; `auto`: one for each core that may be used."
     )
+    spare_workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Workers of each group beside those, loaded and idle until one of them ends.",
+    )
     threads: Share = Field(
         "auto",
         description="Threads of a numeric library in one worker; `auto`: its share of the cores.",

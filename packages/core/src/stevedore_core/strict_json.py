@@ -80,15 +80,18 @@ def decode(body: bytes) -> Json:
     return value
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, *, nan_as_null: bool = False) -> bytes:
     """Return `value` as JSON; numpy arrays and scalars are written as lists and numbers.
 
     Raises:
-        OutputNotJson: Something in it has no JSON form, NaN and Infinity included.
+        OutputNotJson: Something in it has no JSON form; NaN and Infinity have none but `null`, and
+            that only with `nan_as_null`.
     """
     try:
         body = _dump(value)
-        if b"null" in body:  # orjson writes NaN and Infinity as null: every null is looked at twice
+        if (
+            b"null" in body and not nan_as_null
+        ):  # orjson writes NaN and Infinity as null: every null is looked at twice
             json.dumps(value, allow_nan=False, default=_inside)
     except TypeError as error:
         raise OutputNotJson(f"the output has no JSON form: {error}") from error
