@@ -337,3 +337,95 @@ def test_another_model_is_seen_to_answer_otherwise(server: Server) -> None:
 
     predictor.__class__ = Other
     assert len(disagreements(server, predictor, bodies)) > 5
+
+
+ROWS = """
+import numpy as np
+from stevedore_core.predictor import Predictor
+
+SCHEMA = {
+    "type": "array", "minItems": 1, "maxItems": 10000,
+    "items": {
+        "type": "array", "minItems": 4, "maxItems": 4,
+        "items": {"type": "number", "minimum": -1000, "maximum": 1000},
+    },
+}
+KINDS = []
+
+
+class Rows(Predictor):
+    def convert_prediction_input(self, payload):
+        rows = np.asarray(payload) if NAME == "loose" else np.asarray(payload, dtype=float)
+        KINDS.append(rows.dtype.kind)
+        return rows
+
+    def run_predict(self, X):
+        return {"kinds": "".join(sorted(set(KINDS)))}
+
+    def convert_score_input(self, payload):
+        return payload, payload
+
+    def run_scores(self, X, y):
+        return 1.0
+
+
+def load():
+    schema = {} if NAME == "loose" else SCHEMA
+    return Rows(None, NAME, [[1, 2, 3, 4]], schema, [1], {"type": "array"}, "1.0.0")
+"""
+"""A model of numpy that tells of which kinds its arrays were; `loose` admits and takes anything."""
+
+ROW = [1, 2, 3, 4]
+MISSHAPEN: dict[str, Json] = {
+    "no rows": [],
+    "ragged": [ROW, [1, 2, 3]],
+    "ragged inside": [[1, 2, 3, [4]], ROW],
+    "too deep": [[ROW]],
+    "one row bare": ROW,
+    "a number": 1,
+    "null": [[1, 2, 3, None]],
+    "a truth": [[1, 2, 3, True]],
+    "a text": [[1, 2, 3, "4"]],
+    "an object": [[1, 2, 3, {}]],
+    "rows by name": [{"a": 1, "b": 2, "c": 3, "d": 4}],
+    "beyond 64 bits": [[1, 2, 3, 2**70]],
+    "too many rows": [ROW] * 10_001,
+    "a million rows": [[0]] * 1_000_000,
+    "a huge text": "x" * (4 * MIB),
+    "a row that is a huge text": ["x" * (4 * MIB)],
+}
+
+
+def rows_server(make_layout: MakeLayout, serve: Serve, name: str) -> Server:
+    """Serve the model of numpy by one of its names."""
+    server = serve(make_layout(**{name: Model(source=ROWS.replace("NAME", repr(name)))}))
+    server.wait_until("/readyz")
+    return server
+
+
+@pytest.mark.fault("D8")
+def test_misshapen_rows_are_refused_by_the_schema(
+    make_layout: MakeLayout, serve: Serve, figure: Callable[[str], None]
+) -> None:
+    """What is no table of numbers is 422, and more bytes than are read 413; no array is made."""
+    server = rows_server(make_layout, serve, "strict")
+    statuses = {
+        name: send(server, "strict", json.dumps(payload).encode()).status_code
+        for name, payload in MISSHAPEN.items()
+    }
+    assert statuses == dict.fromkeys(MISSHAPEN, 422)
+    ten_million = b"[" + b",".join([b"[0]"] * 10_000_000) + b"]"
+    assert send(server, "strict", ten_million).status_code == 413
+    answer = send(server, "strict", json.dumps([ROW] * 10_000).encode())
+    assert answer.json() == {"kinds": "f"}
+    figure(f"{len(MISSHAPEN)} of {len(MISSHAPEN)} refused, ten million rows too; 0 object arrays")
+
+
+@pytest.mark.control("D8")
+def test_arrays_of_objects_are_seen(make_layout: MakeLayout, serve: Serve) -> None:
+    """A model without a schema makes arrays of objects and of texts, and tells."""
+    server = rows_server(make_layout, serve, "loose")
+    for name in ("null", "an object", "a text", "one row bare"):
+        answer = send(server, "loose", json.dumps(MISSHAPEN[name]).encode())
+        assert answer.status_code == 200
+    assert set(answer.json()["kinds"]) >= {"O", "U", "i"}
