@@ -58,6 +58,8 @@ def types(session: nox.Session) -> None:
         session.run("mypy", str(sources.relative_to(ROOT)))
     for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
         session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
+    for probe in sorted(ROOT.glob("packages/build/src/*/templates/**/probe.py")):  # likewise
+        session.run("mypy", "--ignore-missing-imports", str(probe.relative_to(ROOT)))
     session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
     # Tests go by directory: two directories may have a `conftest` each.
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
