@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from stevedore_build.errors import ScaffoldRefused
-from stevedore_build.fitted_files import made_up
+from stevedore_build.fitted_files import made_up, read_fitted
 from stevedore_build.frameworks import Framework, find_framework, frameworks
 from stevedore_build.scaffolds import new_model, refuse_taken, train_model
 from stevedore_build.workspace import Workspace
@@ -21,6 +21,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument(
         "--task", choices=("label", "number"), default="label", help="what a prediction is"
     )
+    command.add_argument("--from", dest="file", type=Path, help="the file of a fitted model")
+    command.add_argument(
+        "--trust", default="", help="types that such a file may hold, separated by spaces"
+    )
     command.set_defaults(command=_new_model)
 
     command = commands.add_parser("train-model", help="run a model's train.py")
@@ -33,13 +37,19 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _new_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
     refuse_taken(parsed.name, parent=workspace.root / "models")
-    facts = made_up(_chosen(parsed.framework), task=parsed.task)
-    place = new_model(parsed.name, facts, workspace=workspace)
+    if parsed.file is None:
+        facts = made_up(_chosen(parsed.framework), task=parsed.task)
+    else:
+        trusted = parsed.trust.split()
+        facts = read_fitted(
+            parsed.file, workspace=workspace, framework=parsed.framework, trusted=trusted
+        )
+    place = new_model(parsed.name, facts, workspace=workspace, file=parsed.file)
     print(place.relative_to(workspace.root))  # noqa: T201
 
 
 def _train_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    train_model(workspace.model(parsed.name).directory, file=parsed.file)
+    train_model(workspace.model(parsed.name).directory, workspace=workspace, file=parsed.file)
 
 
 def _chosen(name: str) -> Framework:

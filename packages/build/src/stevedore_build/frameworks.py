@@ -31,6 +31,8 @@ class Framework:
     """How files of fitted models end."""
     version: str
     """Of the distribution that trains, where nothing else says it."""
+    mark: str
+    """What stands near the beginning of its files of text."""
 
     @property
     def directory(self) -> Path:
@@ -62,4 +64,5 @@ def _read(file: Path) -> Framework:
         weights=table["weights"],
         suffixes=tuple(table["suffixes"]),
         version=table["version"],
+        mark=table.get("mark", ""),
     )

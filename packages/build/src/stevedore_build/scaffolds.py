@@ -11,11 +11,12 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Final
 
-from stevedore_build.console import step
+from stevedore_build.console import notice
 from stevedore_build.drafts import draft_directory
-from stevedore_build.errors import ScaffoldRefused, ToolFailed
+from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.fitted_files import ModelFacts
-from stevedore_build.processes import git, run, uv_program
+from stevedore_build.model_environments import run_in_package
+from stevedore_build.processes import git
 from stevedore_build.templating import digest_of, render
 from stevedore_build.workspace import Workspace
 from stevedore_core.fields import NAME, normalise, quote
@@ -23,7 +24,6 @@ from stevedore_core.strict_json import Json
 
 __all__ = ["answers_for", "new_model", "refuse_taken", "train_model"]
 
-_PYTHON: Final = "3.11"
 _EXAMPLES: Final = 5
 _SHADOWED: Final = frozenset(
     {"Any", "False", "ModelPackage", "NDArray", "None", "Predictor", "True"}
@@ -53,29 +53,29 @@ def new_model(
     """
     refuse_taken(name, parent=workspace.root / "models")
     with draft_directory(workspace.store.drafts) as scratch:
-        # `train.py` finds core by this path, in the draft as in the workspace.
-        (scratch / "packages").symlink_to(workspace.root / "packages")
-        draft = scratch / "models" / name
+        draft = scratch / name
         render(answers_for(name, facts, workspace, from_file=file is not None), draft)
         if file is not None:
             _write_examples(_package(draft), facts)
-        train_model(draft, file=file)
+        train_model(draft, workspace=workspace, file=file)
         if file is not None:
-            _label_examples(draft)
+            _label_examples(draft, workspace)
         place = workspace.root / "models" / name
         draft.rename(place)
     git("add", "--", str(place.relative_to(workspace.root)), cwd=workspace.root)
     return place
 
 
-def train_model(directory: Path, *, file: Path | None = None) -> None:
-    """Run the `train.py` of a model package, in the environment that its head asks for.
+def train_model(directory: Path, *, workspace: Workspace, file: Path | None = None) -> None:
+    """Run the `train.py` of a model package.
 
     `file` is for one that takes weights trained elsewhere. Raises `ToolFailed` with what it said.
     """
-    arguments = [] if file is None else [str(file.absolute())]
-    with step(f"Training `{directory.name}`" if file is None else f"Reading {file.name}"):
-        _run_python(directory, ["--script", str(directory / "train.py"), *arguments])
+    script = str(directory / "train.py")
+    arguments = [script] if file is None else [script, str(file.absolute())]
+    title = f"Training `{directory.name}`" if file is None else f"Taking {file.name}"
+    said = run_in_package(directory, arguments, workspace=workspace, title=title)
+    notice(said.strip())
 
 
 def refuse_taken(name: str, *, parent: Path) -> None:
@@ -97,7 +97,7 @@ def answers_for(
         "class_name": _class_name(name),
         "framework": facts.framework.name,
         "title": facts.framework.title,
-        "weights": facts.framework.weights,
+        "weights": facts.weights,
         "framework_version": facts.framework_version,
         "task": facts.task,
         "labels": None if facts.labels is None else list(facts.labels),
@@ -148,7 +148,7 @@ def _instance(facts: ModelFacts, chance: random.Random) -> Json:
     if facts.columns is not None:
         ranges = facts.ranges or ((0.0, 1.0),) * len(facts.columns)
         return {
-            column: round(chance.uniform(*between), 3)
+            column: _drawn(between, chance)
             for column, between in zip(facts.columns, ranges, strict=True)
         }
     return _array(facts.shape, facts.ranges, chance)
@@ -159,7 +159,11 @@ def _array(
 ) -> Json:
     if len(shape) > 1:
         return [_array(shape[1:], None, chance) for _ in range(shape[0])]
-    return [round(chance.uniform(*between), 3) for between in ranges or [(0.0, 1.0)] * shape[0]]
+    return [_drawn(between, chance) for between in ranges or [(0.0, 1.0)] * shape[0]]
+
+
+def _drawn(between: tuple[float, float], chance: random.Random) -> float:
+    return float(f"{chance.uniform(*between):.4g}")
 
 
 def _write_rows(path: Path, rows: Sequence[Json]) -> None:
@@ -167,17 +171,8 @@ def _write_rows(path: Path, rows: Sequence[Json]) -> None:
     path.write_text("[\n" + ",\n".join(json.dumps(row) for row in rows) + "\n]\n", "utf-8")
 
 
-def _label_examples(directory: Path) -> None:
+def _label_examples(directory: Path, workspace: Workspace) -> None:
     """Let the model say the labels of its examples, until somebody puts better ones."""
     score = _package(directory) / "examples" / "score.json"
-    core = directory.parents[1] / "packages" / "core"
-    needs = ["--with", str(core), "--with-editable", str(directory)]
-    _run_python(directory, [*needs, "python", "-c", _LABEL_EXAMPLES, directory.name, str(score)])
-
-
-def _run_python(directory: Path, arguments: Sequence[str]) -> None:
-    command = [uv_program(), "run", "--quiet", "--no-project", "--isolated", "--python", _PYTHON]
-    try:
-        run([*command, *arguments], cwd=directory)
-    except ToolFailed as error:
-        raise ToolFailed(f"`models/{directory.name}`: {error}") from None
+    asking = ["-c", _LABEL_EXAMPLES, directory.name, str(score)]
+    run_in_package(directory, asking, workspace=workspace, title="Labelling examples")
