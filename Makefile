@@ -33,7 +33,7 @@ COMPILE = .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --g
 
 .PHONY: help
 help: ## Print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) ARCH=$(ARCH) UPGRADE=$(UPGRADE)"
 
 .PHONY: serve
@@ -83,6 +83,10 @@ train-model: tools ## Run the train.py of model NAME; FROM=file where its weight
 .PHONY: test-model
 test-model: tools ## Test model NAME alone, with every set of pins that ships it
 	@$(NOX) -s test_model -- "$(GIVEN)"
+
+.PHONY: new-composition
+new-composition: tools ## Make and lock composition NAME of the workspace's MODELS="a b"
+	@$(STEVEDORE) new-composition "$(GIVEN)" --models "$(MODELS)"
 
 .PHONY: release-model
 release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stevedore_build.composition_scaffolds import new_composition
 from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.fitted_files import made_up, read_fitted
 from stevedore_build.frameworks import Framework, find_framework, frameworks
@@ -27,6 +28,14 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     command.set_defaults(command=_new_model)
 
+    command = commands.add_parser(
+        "new-composition",
+        help="make a composition of models as the workspace has them, and lock it",
+    )
+    command.add_argument("name", help="the composition")
+    command.add_argument("--models", default="", help="their names, separated by spaces")
+    command.set_defaults(command=_new_composition)
+
     command = commands.add_parser("train-model", help="run a model's train.py")
     command.add_argument("name", help="the model")
     command.add_argument(
@@ -45,6 +54,13 @@ def _new_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
             parsed.file, workspace=workspace, framework=parsed.framework, trusted=trusted
         )
     place = new_model(parsed.name, facts, workspace=workspace, file=parsed.file)
+    print(place.relative_to(workspace.root))  # noqa: T201
+
+
+def _new_composition(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    models = parsed.models.split()
+    place, verdict = new_composition(parsed.name, models, workspace=workspace)
+    print(verdict)  # noqa: T201
     print(place.relative_to(workspace.root))  # noqa: T201
 
 

@@ -15,9 +15,8 @@ from typing import Final
 from stevedore_build.console import step
 from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.frameworks import Framework, find_framework, frameworks
-from stevedore_build.model_environments import core_requires, python_with
+from stevedore_build.model_environments import core_requires, python_with, run_python
 from stevedore_build.pickles import refuse_pickles
-from stevedore_build.processes import run
 from stevedore_build.workspace import Workspace
 from stevedore_core.strict_json import Json
 
@@ -84,7 +83,7 @@ def read_fitted(
     python = python_with(requires, store=workspace.store)
     with step(f"Looking into {file.name}"):
         probe = [str(its.directory / "probe.py"), str(file.absolute()), *trusted]
-        said = json.loads(run([str(python), *probe]))
+        said = json.loads(run_python(python, probe, cwd=file.parent, variables={}))
     if "refused" in said:
         raise ScaffoldRefused(f"`{file}`: {said['refused']}")
     ranges = said.get("ranges")

@@ -9,7 +9,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from stevedore_build.processes import run, uv_program
 from stevedore_build.store import Store
 from stevedore_build.workspace import ENTRY_POINT_GROUP, Workspace, is_own
 
-__all__ = ["PYTHON", "core_requires", "python_with", "run_in_package"]
+__all__ = ["PYTHON", "core_requires", "python_with", "run_in_package", "run_python"]
 
 PYTHON: Final = "3.11"
 """The minor version on which a package is trained and asked."""
@@ -54,11 +54,21 @@ def run_in_package(
     `ToolFailed` with what was said if it ends with an error.
     """
     python = python_with(_requirements(directory, workspace), store=workspace.store)
-    outer = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     with step(title), _metadata(directory) as metadata:
         path = [directory / "src", workspace.root / "packages" / "core" / "src", metadata]
         variables = {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
-        return run([str(python), *arguments], cwd=directory, env={**outer, **variables})
+        return run_python(python, arguments, cwd=directory, variables=variables)
+
+
+def run_python(
+    python: Path, arguments: Sequence[str], *, cwd: Path, variables: Mapping[str, str]
+) -> str:
+    """Run one of these Pythons, and return what it printed. Raises `ToolFailed`."""
+    left_out = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV")
+    outer = {name: value for name, value in os.environ.items() if name not in left_out}
+    # Bytecode is kept, as compiling takes longer than what runs, but not beside sources.
+    bytecode = {"PYTHONPYCACHEPREFIX": str(python.parents[1] / "bytecode")}
+    return run([str(python), *arguments], cwd=cwd, env={**outer, **bytecode, **variables})
 
 
 def core_requires(workspace: Workspace) -> list[str]:
