@@ -12,6 +12,11 @@ REGISTRY ?=
 ENGINE ?=
 ARCH ?=
 IMAGE ?=
+FRAMEWORK ?=
+FROM ?=
+TASK ?=
+TRUST ?=
+MODELS ?=
 export ENGINE ARCH
 
 SHELL := /bin/sh
@@ -20,6 +25,8 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 STEVEDORE := .venv/bin/ml-stevedore
 NOX := .venv/bin/nox
+# For what is made new: the name that was given, not the one that other targets take without one.
+GIVEN = $(if $(filter-out file,$(origin NAME)),$(NAME))
 UV_PIP = .venv/bin/uv pip install --quiet --python .venv/bin/python
 # Core, api and build are in packages/, or they are pinned, and then their wheels may lie beside the pins.
 PINNED := $(wildcard requirements/stevedore.txt)
@@ -30,7 +37,7 @@ COMPILE_OTHERS = $(COMPILE) $(foreach own,core api build,--no-emit-package ml-py
 
 .PHONY: help
 help: ## Print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) ARCH=$(ARCH) UPGRADE=$(UPGRADE)"
 
 .PHONY: serve
@@ -83,6 +90,23 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: new-model
+new-model: tools ## Make model package NAME with FRAMEWORK=sklearn, or FROM=file of a fitted model
+	@$(STEVEDORE) new-model "$(GIVEN)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)") \
+		$(if $(FROM),--from "$(FROM)") $(if $(TASK),--task "$(TASK)") $(if $(TRUST),--trust "$(TRUST)")
+
+.PHONY: train-model
+train-model: tools ## Run the train.py of model NAME; FROM=file where its weights are trained elsewhere
+	@$(STEVEDORE) train-model "$(GIVEN)" $(if $(FROM),--from "$(FROM)")
+
+.PHONY: test-model
+test-model: tools ## Test model NAME alone, with every set of pins that ships it
+	@$(NOX) -s test_model -- "$(GIVEN)"
+
+.PHONY: new-composition
+new-composition: tools ## Make and lock composition NAME of the workspace's MODELS="a b"
+	@$(STEVEDORE) new-composition "$(GIVEN)" --models "$(MODELS)"
 
 .PHONY: release-model
 release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag

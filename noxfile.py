@@ -62,6 +62,8 @@ def types(session: nox.Session) -> None:
         session.run("mypy", str(sources.relative_to(ROOT)))
     session.run("mypy", "conftest.py", "docs/conf.py")
     session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
+    for probe in sorted(ROOT.glob("packages/build/src/*/templates/**/probe.py")):
+        session.run("mypy", "--ignore-missing-imports", str(probe.relative_to(ROOT)))
     # only here)
     for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
         session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))

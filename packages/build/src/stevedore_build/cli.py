@@ -15,6 +15,7 @@ from stevedore_build import (
     cli_compositions,
     cli_entry,
     cli_releases,
+    cli_scaffolds,
     cli_schemas,
     cli_supply,
     cli_weights,
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_supply.add_commands(commands)
     cli_weights.add_commands(commands)
     cli_entry.add_commands(commands)
+    cli_scaffolds.add_commands(commands)
     return parser
 
 
