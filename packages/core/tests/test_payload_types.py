@@ -24,6 +24,7 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import msgspec
 import pydantic
 import pytest
+import typing_extensions
 from msgspec import Meta
 
 from stevedore_core.arrays import Axis, array
@@ -407,6 +408,18 @@ class Boxed(TypedDict, Generic[T]):
     content: T
 
 
+class Counted(typing_extensions.TypedDict):
+    """Of the module that pydantic asks for before Python 3.12."""
+
+    count: int
+
+
+class Holder(pydantic.BaseModel):
+    """A pydantic model with a `TypedDict` inside."""
+
+    counted: list[Counted]
+
+
 Cents = NewType("Cents", int)
 
 
@@ -423,6 +436,8 @@ Cents = NewType("Cents", int)
         (Point, [1, 2], [1]),
         (tuple[int, str], [1, "a"], ["a", 1]),
         (tuple[int, ...], [1, 2, 3], [1, "a"]),
+        (Counted, {"count": 1}, {"count": 1, "more": 2}),
+        (Holder, {"counted": [{"count": 1}]}, {"counted": [{"counts": 1}]}),
         (Boxed[int], {"content": 1}, {"content": "a"}),
         (list[Cents], [1], [0.5]),
         (Boxed[Any], {"content": [None]}, {}),
