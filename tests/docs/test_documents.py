@@ -19,6 +19,7 @@ from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import FOR_MODELS, SERVED
+from stevedore_core.weights import WeightsRecord
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -132,6 +133,17 @@ def test_every_setting_of_a_manifest_is_documented() -> None:
     rows = dict(re.findall(r"^\| `(\[.+\])` \| (.+) \|$", text, flags=re.MULTILINE))
     found = {where: tuple(re.findall(r"`(.+?)`", names)) for where, names in rows.items()}
     assert found == {"[models.<name>]": FOR_MODELS, "[serve]": tuple(SERVED)}
+
+
+def test_the_record_of_weights_that_is_shown_is_one() -> None:
+    """Whoever copies it gets what it says, and the table has a row for each key."""
+    text = (ROOT / "docs" / "guides" / "large-weights.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    record = WeightsRecord.parse(shown.encode(), directory=ROOT)
+    assert f"# Written by train.py.\n{shown}" == record.text
+    (file,) = record.fetched.values()
+    explained = set(re.findall(r"^\| `([a-z_0-9]+)` \|", text, flags=re.MULTILINE))
+    assert explained == {*file.table, "path"}
 
 
 def test_every_module_is_on_the_map() -> None:

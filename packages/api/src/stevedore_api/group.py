@@ -26,6 +26,9 @@ from stevedore_core.strict_json import Json
 
 __all__ = ["WorkerGroup"]
 
+_MOST_LOOKS = 3
+"""How many turns of the event loop calls are gathered for, while each brings more."""
+
 
 class WorkerGroup:
     """The unit of isolation: what its models do, other groups do not notice."""
@@ -81,6 +84,8 @@ class WorkerGroup:
         self._deadlines: list[asyncio.TimerHandle | None] = [None for _ in self.models]
         """Set while calls are open, for the oldest of those that were open when it was set."""
         self._is_dispatch_due = False
+        self._has_arrived = False
+        """True if a call came since the last look."""
         self._load_failures: dict[int, str] = {}
         self._last_loaded_at: dict[int, float] = {}
 
@@ -143,6 +148,7 @@ class WorkerGroup:
             self._dispatch()  # what a worker can take at once does not wait
             self._queue.append(call)
         self._open[model][call] = None
+        self._has_arrived = True
         if self._deadlines[model] is None:
             self._set_deadline(call)
         call.answer.add_done_callback(partial(self._end, call))
@@ -173,10 +179,20 @@ class WorkerGroup:
         return last is not None and now - last < self._settings.replace_grace_s
 
     def _dispatch_soon(self) -> None:
-        """Dispatch once for all that this turn of the event loop brings: it may go together."""
+        """Dispatch once for all that comes in the next turns of the event loop: it may go together.
+
+        Not a timer: a turn that brings nothing is the last, and takes some microseconds.
+        """
         if not self._is_dispatch_due:
             self._is_dispatch_due = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            asyncio.get_running_loop().call_soon(self._look, _MOST_LOOKS)
+
+    def _look(self, left: int) -> None:
+        if self._has_arrived and left:
+            self._has_arrived = False
+            asyncio.get_running_loop().call_soon(self._look, left - 1)
+        else:
+            self._dispatch()
 
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""

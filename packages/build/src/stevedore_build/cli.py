@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stevedore_build import cli_compositions, cli_releases, cli_schemas, cli_supply
+from stevedore_build import (
+    cli_compositions,
+    cli_releases,
+    cli_schemas,
+    cli_supply,
+    cli_weights,
+)
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -134,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_schemas.add_commands(commands)
     cli_compositions.add_commands(commands)
     cli_supply.add_commands(commands)
+    cli_weights.add_commands(commands)
     return parser
 
 

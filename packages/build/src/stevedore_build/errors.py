@@ -9,6 +9,7 @@ StevedoreError                (core's)
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
     ├── ReleaseRefused        a release that would break what a release promises
+    ├── FetchFailed           weights cannot be fetched, or are not the recorded ones
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
@@ -27,6 +28,7 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "FetchFailed",
     "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
@@ -85,6 +87,12 @@ class ReleaseRefused(BuildError):
     """A release that would break what a release promises."""
 
     code = "release-refused"
+
+
+class FetchFailed(BuildError):
+    """Weights cannot be fetched, or are not the recorded ones."""
+
+    code = "fetch-failed"
 
 
 class IndexFailed(BuildError):

@@ -21,7 +21,12 @@ from stevedore_build.console import notice, step
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
-from stevedore_build.wheel_contents import refuse_foreign_files, refuse_other_entry_points
+from stevedore_build.wheel_contents import (
+    fetched_by,
+    refuse_foreign_files,
+    refuse_large_file,
+    refuse_other_entry_points,
+)
 from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, Workspace
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
@@ -108,6 +113,10 @@ def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWhee
         found = _metadata(file)
         refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
         refuse_other_entry_points(str(file), model, file)
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                refuse_large_file(f"{file}: `{entry.filename}`", model, entry.file_size)
+        fetched_by(str(file), file)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise WorkspaceInvalid(f"{file}: cannot be read as a wheel: {error}") from None
     if (found["distribution"], found["version"]) != (distribution, version):
@@ -209,6 +218,9 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
         source, out = Path(scratch, "source"), Path(scratch, "out")
         for file in sources[package.distribution].files:
             _refuse_link(package, file)
+            if package.distribution.startswith(MODEL_PREFIX) and file.startswith("src/"):
+                path = package.directory / file
+                refuse_large_file(str(path), package.folder, path.stat().st_size)
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.directory / file, source / file)
         run(
@@ -223,6 +235,7 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             refuse_other_entry_points(
                 f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
             )
+            fetched_by(str(package.directory), built)
         rewritten = Path(scratch, built.name)
         _rewrite(built, rewritten)
         sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()

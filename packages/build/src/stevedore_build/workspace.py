@@ -1,6 +1,7 @@
 """The packages and compositions of this repository, found by their files, never by a list."""
 
 import difflib
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from stevedore_build.store import Store
 from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
 
 __all__ = [
+    "CACHE_VARIABLE",
     "ENTRY_POINT_GROUP",
     "MODEL_PREFIX",
     "OWN_PREFIX",
@@ -21,6 +23,9 @@ __all__ = [
     "is_own",
     "version_in",
 ]
+
+CACHE_VARIABLE = "STEVEDORE_WEIGHTS_CACHE"
+"""Names a directory where several checkouts keep fetched weights together."""
 
 ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
@@ -67,7 +72,7 @@ class Workspace:
     @property
     def store(self) -> Store:
         """Where this checkout keeps generated things."""
-        return Store(root=self.root / ".stevedore")
+        return Store(root=self.root / ".stevedore", shared_weights=_shared_weights())
 
     def packages(self) -> tuple[Package, ...]:
         """Return core, api, build and whatever else is under `packages/`."""
@@ -146,6 +151,17 @@ def version_in(directory: Path) -> str | None:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     return declared_version(read)
+
+
+def _shared_weights() -> Path | None:
+    named = os.environ.get(CACHE_VARIABLE)
+    if not named:
+        return None
+    if not Path(named).is_absolute():
+        raise WorkspaceInvalid(
+            f"`{CACHE_VARIABLE}`: expected the absolute path of a directory, found {quote(named)}"
+        )
+    return Path(named)
 
 
 def _package(project: Path, prefix: str, import_prefix: str) -> Package:
