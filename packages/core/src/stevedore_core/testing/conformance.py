@@ -27,10 +27,10 @@ from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed
 from stevedore_core.model_package import GROUP
 from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
+from stevedore_core.schema_faults import schema_faults, words_of
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
-from stevedore_core.testing.keywords import unknown_words
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
@@ -94,7 +94,7 @@ class Conformance:
     def test_schemas_say_what_they_mean(self, predictor: Predictor) -> None:
         """No keyword and no format is misspelt; keywords of the author's own begin with `x-`."""
         for name, schema, _ in _parts(predictor):
-            for said in unknown_words(schema):
+            for said in words_of(schema_faults(schema)):
                 pytest.fail(f"the {name} schema at {said}")
 
     def test_schema_files_are_what_their_types_give(self) -> None:
@@ -201,9 +201,9 @@ class Conformance:
                 pytest.fail(f"a batch {order} differs from its instances alone at {found}")
 
     def test_prediction_is_strict_json(self, predictor: Predictor) -> None:
-        """The prediction can be written as JSON: no NaN, no Infinity, no foreign types."""
+        """The prediction can be written as JSON: no NaN, unless as `null`, and no foreign types."""
         try:
-            decode(encode(predictor.predict(deepcopy(predictor.test_input))))
+            _predict(predictor, predictor.test_input)
         except OutputNotJson as error:
             pytest.fail(str(error))
 
@@ -277,7 +277,8 @@ def _outcome(method: Callable[[Json], Any], payload: Json) -> str | None:
 
 def _predict(predictor: Predictor, payload: Json) -> Any:
     """Return the prediction as a caller gets it, and keep `payload` out of the model's reach."""
-    return decode(encode(predictor.predict(deepcopy(payload))))
+    prediction = predictor.predict(deepcopy(payload))
+    return decode(encode(prediction, nan_as_null=predictor.nan_as_null))
 
 
 def _score(predictor: Predictor) -> Json:
