@@ -31,6 +31,7 @@ from stevedore_core.arrays import Axis, array
 from stevedore_core.errors import ModelAbsent, ModelBroken, PayloadInvalid, SchemaInvalid
 from stevedore_core.number_arrays import number_array_decoder
 from stevedore_core.payload_types import declared_schemas, main, schema_of
+from stevedore_core.schema_faults import schema_faults
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json
 
@@ -449,8 +450,15 @@ Cents = NewType("Cents", int)
 def test_other_types(kind: Any, admitted: Json, refused: Json) -> None:
     """What else has a schema has one that means it."""
     schema = given(kind)
+    assert schema_faults(schema) == []
     assert admits(schema, admitted)
     assert not admits(schema, refused)
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), FLOWERS, Tree, list[Labelled]], ids=str)
+def test_nothing_is_wrong_with_what_is_written(kind: Any) -> None:
+    """What is said of schemas that are written by hand is not said of these."""
+    assert schema_faults(given(kind)) == []
 
 
 def test_every_type_has_one_text() -> None:
