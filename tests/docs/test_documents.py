@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from idle_front import exposition
 from prometheus_client.core import Metric
 
 from stevedore_api import problems
-from stevedore_api.admission import Admission
-from stevedore_api.catalogue import Catalogue
-from stevedore_api.exposition import Exposition
-from stevedore_api.health import Health
-from stevedore_api.metrics import Metrics
 from stevedore_api.settings import PREFIX, Settings
-from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import FOR_MODELS, SERVED
 from stevedore_core.weights import WeightsRecord
@@ -68,29 +63,6 @@ def test_every_metric_is_documented_as_it_is() -> None:
     ]
     text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
-
-
-def exposition() -> Exposition:
-    """Return what shows the metrics of a front that serves nothing."""
-    catalogue = Catalogue()
-    lock = Lock(
-        name="sample",
-        version="1.0.0",
-        python="3.11",
-        manifest_sha256="0" * 64,
-        base=None,
-        environments=(),
-        wheels=(),
-        models=(),
-    )
-    return Exposition(
-        metrics=Metrics(()),
-        catalogue=catalogue,
-        groups=(),
-        admission=Admission(1, 1),
-        health=Health(catalogue, Settings.read({}), "all", {}),
-        lock=lock,
-    )
 
 
 def name_of(family: Metric) -> str:

@@ -33,8 +33,9 @@ def test_around(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         Workspace.around(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: not inside a checkout of ML-Py-Stevedore (no directory above it has "
-        "`packages/core/pyproject.toml`); change into one"
+        f"{tmp_path}: not inside a workspace of ML-Py-Stevedore (no directory above it has "
+        "`packages/core/pyproject.toml` or `requirements/stevedore.txt`); change into one, or make "
+        "one in an empty directory with `ml-stevedore init`"
     )
 
 

@@ -8,6 +8,7 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── ScaffoldRefused       something new that cannot be made as it was asked for
     ├── ReleaseRefused        a release that would break what a release promises
     ├── FetchFailed           weights cannot be fetched, or are not the recorded ones
     ├── IndexFailed           the index of our own wheels cannot be read
@@ -35,6 +36,7 @@ __all__ = [
     "LockStale",
     "ReleaseRefused",
     "ResolutionFailed",
+    "ScaffoldRefused",
     "SigningFailed",
     "ToolFailed",
     "WorkspaceInvalid",
@@ -81,6 +83,12 @@ class ToolFailed(BuildError):
     """A program that this one needs is missing, or failed."""
 
     code = "tool-failed"
+
+
+class ScaffoldRefused(BuildError):
+    """Something new cannot be made as it was asked for."""
+
+    code = "scaffold-refused"
 
 
 class ReleaseRefused(BuildError):
