@@ -15,7 +15,6 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from shutil import copytree, ignore_patterns
 from typing import Any, ClassVar
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -31,6 +30,7 @@ from stevedore_core.schema_faults import schema_faults, words_of
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
+from stevedore_core.testing.changed_weights import copy_with_changed
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
@@ -225,18 +225,19 @@ class Conformance:
     def test_weights_are_recorded(self) -> None:
         """Each file in `weights/` has a recorded sha256, and each recorded file is there."""
         weights = _package_directory(self.model) / "weights"
-        recorded = set(WeightsRecord.read(weights).sha256)
-        found = {path.name for path in weights.iterdir()} - {RECORD}
-        if recorded != found or not found:
+        record = WeightsRecord.read(weights)
+        recorded = set(record.sha256)
+        found = {path.name for path in weights.iterdir()} - {RECORD, *record.fetched}
+        if recorded != found or not {*found, *record.fetched}:
             pytest.fail(f"`{RECORD}` records {sorted(recorded)}, `weights/` holds {sorted(found)}")
 
     def test_changed_weights_are_refused(self, tmp_path: Path) -> None:
         """Loading checks the recorded sha256 of each file of weights."""
         package = _package_directory(self.model)
-        for name in WeightsRecord.read(package / "weights").sha256:
+        record = WeightsRecord.read(package / "weights")
+        for name in (*record.sha256, *record.fetched):
             parent = tmp_path / f"{name}.changed"
-            copy = copytree(package, parent / package.name, ignore=ignore_patterns("__pycache__"))
-            _flip_a_bit(copy / "weights" / name)
+            copy_with_changed(name, package, parent)
             if (said := _load_in_a_process(self.model, parent)) != "WeightsMismatch":
                 pytest.fail(f"weights `{name}` with a flipped bit must be refused, found: {said}")
 
@@ -302,12 +303,6 @@ def _entry_point(model: str) -> EntryPoint:
 def _package_directory(model: str) -> Path:
     package = import_module(_entry_point(model).module.partition(".")[0])
     return Path(str(package.__file__)).parent
-
-
-def _flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def _load_in_a_process(model: str, first_on_path: Path) -> str:
