@@ -5,6 +5,8 @@ MODEL ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
+WITH ?= $(PYTHON)
+TRUST ?=
 UPGRADE ?=
 SINCE ?= HEAD
 PART ?=
@@ -71,6 +73,11 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 .PHONY: stop
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
+
+.PHONY: import-model
+import-model: tools ## Make packages of the predictors in FROM=path/model.py, which Python WITH= runs, and test them
+	@names=$$($(STEVEDORE) import-model "$(FROM)" --python "$(WITH)" --trust "$(TRUST)" $(if $(filter command line,$(origin NAME)),--name "$(NAME)")) && \
+		$(NOX) -s test_model -- $$names
 
 .PHONY: release-model
 release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag

@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stevedore_build import cli_compositions, cli_entry, cli_releases, cli_supply
+from stevedore_build import (
+    cli_compositions,
+    cli_entry,
+    cli_originals,
+    cli_releases,
+    cli_supply,
+)
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -141,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_compositions.add_commands(commands)
     cli_supply.add_commands(commands)
     cli_entry.add_commands(commands)
+    cli_originals.add_commands(commands)
     return parser
 
 
