@@ -32,6 +32,9 @@ _LOADED: Final = {
 }
 """How the model of each format is loaded: the import, and the expression."""
 
+_ON_LINUX_ONLY: Final = {"xgboost-cpu": "xgboost"}
+"""What has wheels for Linux only, and what has the same module on other systems."""
+
 _CODE: Final = '''\
 """The model `{name}`, served by way of its entry point, `load`.
 
@@ -200,8 +203,13 @@ def _requires(
                 f"{file}: `{predictor['class']}` imports `{module}`, which no installed "
                 "distribution has; put what it needs from there into the file itself"
             )
-        name, version = distributions[module]
-        lines.add(f'    "{normalise(name)}=={version}",\n')
+        name, version = normalise(distributions[module][0]), distributions[module][1]
+        other = _ON_LINUX_ONLY.get(name)
+        if other is None:
+            lines.add(f'    "{name}=={version}",\n')
+        else:
+            lines.add(f"    \"{name}=={version}; sys_platform == 'linux'\",\n")
+            lines.add(f"    \"{other}=={version}; sys_platform != 'linux'\",\n")
     return "".join(sorted(lines))
 
 
