@@ -6,7 +6,6 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
 WITH ?= $(PYTHON)
-TRUST ?=
 UPGRADE ?=
 SINCE ?= HEAD
 PART ?=
@@ -14,6 +13,11 @@ REGISTRY ?=
 ENGINE ?=
 ARCH ?=
 IMAGE ?=
+FRAMEWORK ?=
+FROM ?=
+TASK ?=
+TRUST ?=
+MODELS ?=
 export ENGINE ARCH
 
 SHELL := /bin/sh
@@ -22,6 +26,8 @@ SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 STEVEDORE := .venv/bin/ml-stevedore
 NOX := .venv/bin/nox
+# For what is made new: the name that was given, not the one that other targets take without one.
+GIVEN = $(if $(filter-out file,$(origin NAME)),$(NAME))
 UV_PIP = .venv/bin/uv pip install --quiet --python .venv/bin/python
 # Core, api and build are in packages/, or they are pinned, and then their wheels may lie beside the pins.
 PINNED := $(wildcard requirements/stevedore.txt)
@@ -32,7 +38,7 @@ COMPILE_OTHERS = $(COMPILE) $(foreach own,core api build,--no-emit-package ml-py
 
 .PHONY: help
 help: ## Print this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "Knobs: NAME=$(NAME) MODEL=$(MODEL) PORT=$(PORT) ENGINE=$(ENGINE) ARCH=$(ARCH) UPGRADE=$(UPGRADE)"
 
 .PHONY: serve
@@ -47,9 +53,21 @@ test: tools ## Run all tests: packages, every model alone, compositions, images
 lint: tools ## Check style and types
 	@$(NOX) -s lint types
 
+.PHONY: docs
+docs: tools ## Build the documentation into site/, which needs no server to be read
+	@$(NOX) -s site
+
+.PHONY: hooks
+hooks: tools ## Install git hooks: style at each commit, types and locks at each push
+	@.venv/bin/pre-commit install
+
 .PHONY: lock
 lock: tools ## Resolve composition NAME and write its lock; UPGRADE=1 takes the newest
 	@$(STEVEDORE) lock "$(NAME)" $(if $(UPGRADE),--upgrade)
+
+.PHONY: schemas
+schemas: tools ## Write the schema files of model NAME from the types that it declares; CHECK=1 only looks
+	@$(STEVEDORE) schemas "$(NAME)" $(if $(CHECK),--check)
 
 .PHONY: doctor
 doctor: tools ## Say what is missing on this machine or here, and how to mend it; JSON=1
@@ -76,8 +94,25 @@ stop: tools ## Stop what `make run` started
 
 .PHONY: import-model
 import-model: tools ## Make packages of the predictors in FROM=path/model.py, which Python WITH= runs, and test them
-	@names=$$($(STEVEDORE) import-model "$(FROM)" --python "$(WITH)" --trust "$(TRUST)" $(if $(filter command line,$(origin NAME)),--name "$(NAME)")) && \
+	@names=$$($(STEVEDORE) import-model "$(FROM)" --python "$(WITH)" --trust "$(TRUST)" $(if $(GIVEN),--name "$(GIVEN)")) && \
 		$(NOX) -s test_model -- $$names
+
+.PHONY: new-model
+new-model: tools ## Make model package NAME with FRAMEWORK=sklearn, or FROM=file of a fitted model
+	@$(STEVEDORE) new-model "$(GIVEN)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)") \
+		$(if $(FROM),--from "$(FROM)") $(if $(TASK),--task "$(TASK)") $(if $(TRUST),--trust "$(TRUST)")
+
+.PHONY: train-model
+train-model: tools ## Run the train.py of model NAME; FROM=file where its weights are trained elsewhere
+	@$(STEVEDORE) train-model "$(GIVEN)" $(if $(FROM),--from "$(FROM)")
+
+.PHONY: test-model
+test-model: tools ## Test model NAME alone, with every set of pins that ships it
+	@$(NOX) -s test_model -- "$(GIVEN)"
+
+.PHONY: new-composition
+new-composition: tools ## Make and lock composition NAME of the workspace's MODELS="a b"
+	@$(STEVEDORE) new-composition "$(GIVEN)" --models "$(MODELS)"
 
 .PHONY: release-model
 release-model: tools ## Release model NAME as it declares, or its next PART=patch|minor|major: wheel and tag
@@ -112,7 +147,7 @@ lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the n
 
 .PHONY: clean
 clean: ## Remove everything generated, the tools too
-	@rm -rf .stevedore .nox .venv .mypy_cache .ruff_cache .pytest_cache
+	@rm -rf site .stevedore .nox .venv .mypy_cache .ruff_cache .pytest_cache
 
 .PHONY: tools
 tools: .venv/.made ## Install the tools into .venv, hash-checked; the other targets do so themselves

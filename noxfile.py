@@ -5,6 +5,7 @@ Everything is discovered: a new model or composition is tested without an edit h
 
 # `ml-stevedore init` writes this file too, without what `(only here` and `only here)` enclose.
 import json
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,8 +60,10 @@ def types(session: nox.Session) -> None:
     # (only here
     for sources in sorted(ROOT.glob("packages/*/src")):
         session.run("mypy", str(sources.relative_to(ROOT)))
-    session.run("mypy", "conftest.py")
+    session.run("mypy", "conftest.py", "docs/conf.py")
     session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
+    for probe in sorted(ROOT.glob("packages/build/src/*/templates/**/probe.py")):
+        session.run("mypy", "--ignore-missing-imports", str(probe.relative_to(ROOT)))
     # only here)
     for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
         session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
@@ -81,7 +84,9 @@ def test_package(session: nox.Session, package: str) -> None:
         session.skip("not asked for")
     install(session, "packages")
     install_own(session)
-    session.run("pytest", f"packages/{package}/tests", *options)
+    # Tests of build wait for other programs; those of api watch the clock, and are not disturbed.
+    beside = ["--numprocesses=2", "--dist=loadfile"] if package == "build" else []
+    session.run("pytest", f"packages/{package}/tests", *beside, *options)
 
 
 # only here)
@@ -138,10 +143,25 @@ def release(session: nox.Session) -> None:
 # (only here
 @nox.session(python=PYTHON, tags=["test"])
 def docs(session: nox.Session) -> None:
-    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
     install(session, "packages")
     install_own(session)
+    if "--write" in session.posargs:
+        session.run("python", "tests/docs/commands_page.py")
+        return
     session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["test"])
+def site(session: nox.Session) -> None:
+    """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
+    install(session, "docs")
+    session.env["PYTHONPATH"] = "packages/core/src"
+    shutil.rmtree(ROOT / "site", ignore_errors=True)  # a page that is gone is not to be found
+    strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
+    doctrees = str(Path(session.create_tmp()) / "doctrees")
+    session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
+    session.run("pytest", "tests/pages", *session.posargs)
 
 
 @nox.session(python=PYTHON)

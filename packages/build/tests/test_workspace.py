@@ -153,3 +153,16 @@ def test_is_own() -> None:
     assert is_own("ML.Py_Stevedore-core")
     assert is_own("stevedore-model-x")
     assert not is_own("stevedore")
+
+
+def test_shared_weights(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable names the directory where several checkouts keep fetched weights."""
+    assert workspace.store.weights == workspace.root / ".stevedore" / "weights"
+    monkeypatch.setenv("STEVEDORE_WEIGHTS_CACHE", "/shared/weights")
+    assert workspace.store.weights == Path("/shared/weights")
+    monkeypatch.setenv("STEVEDORE_WEIGHTS_CACHE", "shared")
+    with pytest.raises(WorkspaceInvalid) as caught:
+        _ = workspace.store
+    assert str(caught.value) == (
+        "`STEVEDORE_WEIGHTS_CACHE`: expected the absolute path of a directory, found `shared`"
+    )

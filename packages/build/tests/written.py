@@ -36,8 +36,12 @@ def shared_texts() -> Mapping[str, str]:
 
 
 def _without(noxfile: str) -> str:
-    """Return what stands outside of the marks, with two empty lines between functions again."""
-    return re.sub(r"\n{4,}", "\n\n\n", _ONLY_HERE.sub("", noxfile))
+    """Return what stands outside of the marks, less imports that only the rest needs."""
+    text = re.sub(r"\n{4,}", "\n\n\n", _ONLY_HERE.sub("", noxfile))
+    imported = re.findall(r"^import (\w+)\n", text, re.MULTILINE)
+    for name in (name for name in imported if not re.search(rf"\b{name}\.", text)):
+        text = text.replace(f"import {name}\n", "", 1)
+    return text
 
 
 if __name__ == "__main__":

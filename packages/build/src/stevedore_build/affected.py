@@ -31,7 +31,12 @@ _EVERYTHING: Final = (
 )
 """What every model runs on or is tested with."""
 
-_EVERY_COMPOSITION: Final = ("packages/api/pyproject.toml", "packages/api/src", "tests/image")
+_EVERY_COMPOSITION: Final = (
+    "packages/api/pyproject.toml",
+    "packages/api/src",
+    "tests/composition",
+    "tests/image",
+)
 """What every composition is served or tested with, and no model alone."""
 
 

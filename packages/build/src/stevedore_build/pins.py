@@ -21,6 +21,7 @@ from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
 from stevedore_build.workspace import MODEL_PREFIX, Workspace, version_in
 from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
+from stevedore_core.spelling import did_you_mean
 
 __all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "refuse_other_than_released", "wheels_of"]
 
@@ -127,10 +128,9 @@ def _nowhere(
     """Say which pins no place has, and what to do."""
     told = []
     for pin in missing:
-        if pin.name not in versions and not is_shallow(workspace):
-            workspace.model(pin.name)  # says which model may be meant
         wheel = versions.get(pin.name)
-        at = f"is at `{wheel.version}`" if wheel else "is not there"
+        meant = did_you_mean(pin.name, [package.folder for package in workspace.models()])
+        at = f"is at `{wheel.version}`" if wheel else f"is not there{meant}"
         told.append(
             f"`models.{pin.name}` is pinned to `{pin.version}`, and `models/{pin.name}` {at}"
         )
@@ -140,8 +140,11 @@ def _nowhere(
         if is_shallow(workspace)
         else "change the pin in the manifest"
     )
+    place = Path("compositions", manifest.name, "composition.toml")
+    is_there = (workspace.root / place).is_file()
+    where = place.as_posix() if is_there else f"composition `{manifest.name}`"
     return (
-        f"composition `{manifest.name}`: {'; '.join(told)}; neither `{WHEEL_STORE.as_posix()}` nor "
+        f"{where}: {'; '.join(told)}; neither `{WHEEL_STORE.as_posix()}` nor "
         f"{'the index' if is_named else 'an index (none is named)'} nor git history has it; "
         f"{advice}"
     )

@@ -20,9 +20,15 @@ from pathlib import Path
 
 from stevedore_build.console import notice, step
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
+from stevedore_build.model_files import refuse_faulty_files
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
-from stevedore_build.wheel_contents import refuse_foreign_files, refuse_other_entry_points
+from stevedore_build.wheel_contents import (
+    fetched_by,
+    refuse_foreign_files,
+    refuse_large_file,
+    refuse_other_entry_points,
+)
 from stevedore_build.workspace import (
     ENTRY_POINT_GROUP,
     MODEL_PREFIX,
@@ -88,6 +94,9 @@ def build_wheels(
     sources = _tracked(wanted, workspace)
     missing = [p for p in wanted if not _is_built(_receipt(p, sources, store), store)]
     if missing:
+        for package in missing:
+            if package.distribution.startswith(MODEL_PREFIX):
+                refuse_faulty_files(package)
         with (
             step("Building wheels of " + ", ".join(f"`{p.folder}`" for p in missing)),
             ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
@@ -118,6 +127,10 @@ def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWhee
     with _reading(file):
         refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
         refuse_other_entry_points(str(file), model, file)
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                refuse_large_file(f"{file}: `{entry.filename}`", model, entry.file_size)
+        fetched_by(str(file), file)
     return _take(file, distribution=distribution, version=version, store=store)
 
 
@@ -251,6 +264,9 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
         source, out = Path(scratch, "source"), Path(scratch, "out")
         for file in sources[package.distribution].files:
             _refuse_link(package, file)
+            if package.distribution.startswith(MODEL_PREFIX) and file.startswith("src/"):
+                path = package.directory / file
+                refuse_large_file(str(path), package.folder, path.stat().st_size)
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.directory / file, source / file)
         run(
@@ -265,6 +281,7 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             refuse_other_entry_points(
                 f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
             )
+            fetched_by(str(package.directory), built)
         rewritten = Path(scratch, built.name)
         _rewrite(built, rewritten)
         sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()

@@ -3,7 +3,7 @@
 A workspace is this repository, or one that `ml-stevedore init` wrote.
 """
 
-import difflib
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -14,8 +14,10 @@ from typing import Final
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.store import Store
 from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
+from stevedore_core.spelling import closest
 
 __all__ = [
+    "CACHE_VARIABLE",
     "ENTRY_POINT_GROUP",
     "MODEL_PREFIX",
     "OWN_PINS",
@@ -26,6 +28,9 @@ __all__ = [
     "is_own",
     "version_in",
 ]
+
+CACHE_VARIABLE = "STEVEDORE_WEIGHTS_CACHE"
+"""Names a directory where several checkouts keep fetched weights together."""
 
 ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
@@ -78,7 +83,7 @@ class Workspace:
     @property
     def store(self) -> Store:
         """Where this workspace keeps generated things."""
-        return Store(root=self.root / ".stevedore")
+        return Store(root=self.root / ".stevedore", shared_weights=_shared_weights())
 
     def packages(self) -> tuple[Package, ...]:
         """Return core, api, build and whatever else is under `packages/`."""
@@ -165,6 +170,17 @@ def version_in(directory: Path) -> str | None:
     return declared_version(read)
 
 
+def _shared_weights() -> Path | None:
+    named = os.environ.get(CACHE_VARIABLE)
+    if not named:
+        return None
+    if not Path(named).is_absolute():
+        raise WorkspaceInvalid(
+            f"`{CACHE_VARIABLE}`: expected the absolute path of a directory, found {quote(named)}"
+        )
+    return Path(named)
+
+
 def _package(project: Path, prefix: str, import_prefix: str) -> Package:
     folder = project.parent.name
     if not NAME.accepts(folder):
@@ -178,7 +194,7 @@ def _package(project: Path, prefix: str, import_prefix: str) -> Package:
     if distribution is None or not DISTRIBUTION.accepts(distribution) or distribution != expected:
         raise WorkspaceInvalid(
             f"{project}: `project.name`: expected `{expected}`, as the folder is `{folder}`, "
-            f"found {quote(distribution)}"
+            f"found {quote(distribution)}{_astray(document, 'project', 'name')}"
         )
     import_name = import_prefix + normalise(folder).replace("-", "_")
     if not (project.parent / "src" / import_name / "__init__.py").is_file():
@@ -207,7 +223,21 @@ def _backend(project: Path, document: dict[str, object]) -> str:
     raise WorkspaceInvalid(
         f"{project}: `build-system.requires`: expected one exact pin of hatchling, such as "
         f"`hatchling==1.33.0`, found {quote(requires)}"
+        f"{_astray(document, 'build-system', 'requires')}"
     )
+
+
+def _astray(document: dict[str, object], table: str, key: str) -> str:
+    """Say by what name a key that is not found may stand in a document; nothing if it is there."""
+    found: object = document
+    for name in (table, key):
+        if not isinstance(found, dict):
+            return f"; `{table}` must be a table"
+        if name not in found:
+            near = closest(name, [other for other in found if other != "tool"])
+            return f"; did you mean `{name}` by `{near}`?" if near else ""
+        found = found[name]
+    return ""
 
 
 def _string(document: dict[str, object], table: str, key: str) -> str | None:
@@ -225,7 +255,6 @@ def _pick(folder: str, packages: tuple[Package, ...], parent: str) -> Package:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f"did you mean `{near[0]}`?"
+    if near := closest(name, names):
+        return f"did you mean `{near}`?"
     return "there are " + ", ".join(f"`{item}`" for item in names)
