@@ -142,7 +142,7 @@ base: tools ## Make the base image of composition NAME anew
 lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(if $(PINNED),$(COMPILE) --no-deps requirements/stevedore.in -o $(PINNED))
-	@for file in $$(git ls-files '*requirements/*.in'); do case "$$file" in */uv.in | */stevedore.in) ;; *) \
+	@for file in $$(git ls-files '*requirements/*.in' ':!*/templates/*/tools.in'); do case "$$file" in */uv.in | */stevedore.in) ;; *) \
 		$(COMPILE_OTHERS) -c requirements/uv.txt "$$file" -o "$${file%.in}.txt" ;; esac; done
 
 .PHONY: clean

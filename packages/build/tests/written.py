@@ -15,6 +15,7 @@ __all__ = ["shared_texts"]
 
 ROOT: Final = Path(__file__).parents[3]
 SAME: Final = (
+    ".pre-commit-config.yaml",
     "Makefile",
     "requirements/lint.in",
     "requirements/lint.txt",
@@ -32,6 +33,8 @@ def shared_texts() -> Mapping[str, str]:
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in SAME}
     noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     head, _, rest = noxfile.partition("# `ml-stevedore init` writes this file too")
+    tools = (ROOT / "requirements/tools.in").read_text(encoding="utf-8")
+    texts["requirements/tools.in"] = re.sub(r"(-e .*\n)+", "-r stevedore.in\n", tools)
     return {**texts, "noxfile.py": _without(head + rest.partition("\n")[2])}
 
 
