@@ -165,6 +165,14 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Start a workspace in an empty directory, and import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
+
+
+@nox.session(python=PYTHON)
 def faults(session: nox.Session) -> None:
     """Bring about the faults of all rows, or of `-- G2 H1`, and write docs/faults.md."""
     install(session, "packages")
