@@ -26,6 +26,7 @@ _EVERYTHING: Final = (
     "packages/core/pyproject.toml",
     "packages/core/src",
     "pyproject.toml",
+    "requirements/stevedore.txt",
     "requirements/test.txt",
 )
 """What every model runs on or is tested with."""

@@ -168,7 +168,9 @@ def image_passed(name: str, *, workspace: Workspace, engine: Engine) -> Image | 
 
 
 def _tests(name: str, workspace: Workspace) -> list[Path]:
-    return [workspace.root / "tests" / "image", *composition_tests(name, workspace)]
+    """Return the tests of what every image holds, where a workspace has such, and of this one."""
+    every = workspace.root / "tests" / "image"
+    return [*([every] if every.is_dir() else []), *composition_tests(name, workspace)]
 
 
 def _check(name: str, engine: Engine) -> str:

@@ -8,7 +8,9 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── ScaffoldRefused       something new that cannot be made as it was asked for
     ├── ReleaseRefused        a release that would break what a release promises
+    ├── FetchFailed           weights cannot be fetched, or are not the recorded ones
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
@@ -27,12 +29,14 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "FetchFailed",
     "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
     "LockStale",
     "ReleaseRefused",
     "ResolutionFailed",
+    "ScaffoldRefused",
     "SigningFailed",
     "ToolFailed",
     "WorkspaceInvalid",
@@ -81,10 +85,22 @@ class ToolFailed(BuildError):
     code = "tool-failed"
 
 
+class ScaffoldRefused(BuildError):
+    """Something new cannot be made as it was asked for."""
+
+    code = "scaffold-refused"
+
+
 class ReleaseRefused(BuildError):
     """A release that would break what a release promises."""
 
     code = "release-refused"
+
+
+class FetchFailed(BuildError):
+    """Weights cannot be fetched, or are not the recorded ones."""
+
+    code = "fetch-failed"
 
 
 class IndexFailed(BuildError):
