@@ -75,12 +75,12 @@ def test_too_low() -> None:
         refuse_low_scores(url, MANIFEST)
     assert str(caught.value).splitlines() == [
         (
-            "composition `pair` is not as good as its manifest demands by `min_score`; "
+            "compositions/pair/composition.toml: demands more than its models score; "
             "pin a better version, or demand less:"
         ),
-        "  model `iris` 1.1.0: `accuracy` is 0.8, at least 0.9 is demanded",
-        "  model `iris` 1.1.0: `loss` is 0.3, at most 0.2 is demanded",
-        "  model `iris` 1.0.0: `loss` is 0.25, at most 0.2 is demanded",
+        "  `models.iris.min_score`, of version 1.1.0: `accuracy` is 0.8, at least 0.9 is demanded",
+        "  `models.iris.min_score`, of version 1.1.0: `loss` is 0.3, at most 0.2 is demanded",
+        "  `models.iris.min_score`, of version 1.0.0: `loss` is 0.25, at most 0.2 is demanded",
     ]
 
 

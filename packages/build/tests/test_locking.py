@@ -146,7 +146,7 @@ def test_other_version(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         wheels(workspace, manifest('iris = "1.1.0"\ndigits = "2.0.0"\n'))
     assert str(caught.value) == (
-        "composition `pair`: `models.iris` is pinned to `1.1.0`, and `models/iris` is at `1.0.0`; "
+        "compositions/pair/composition.toml: `models.iris` is pinned to `1.1.0`, and `models/iris` is at `1.0.0`; "
         "`models.digits` is pinned to `2.0.0`, and `models/digits` is at `1.0.0`; neither "
         "`dist/wheels` nor an index (none is named) nor git history has it; change the pin in the "
         "manifest"

@@ -127,7 +127,7 @@ def test_shallow_clone(moved_on: tuple[Workspace, OwnWheel], tmp_path: Path) -> 
     with pytest.raises(WorkspaceInvalid) as caught:
         iris(clone)
     assert str(caught.value) == (
-        "composition `pair`: `models.iris` is pinned to `1.0.0`, and `models/iris` is at `1.1.0`; "
+        "compositions/pair/composition.toml: `models.iris` is pinned to `1.0.0`, and `models/iris` is at `1.1.0`; "
         "neither `dist/wheels` nor an index (none is named) nor git history has it; this clone is "
         "shallow and may lack the commit: run `git fetch --unshallow`"
     )

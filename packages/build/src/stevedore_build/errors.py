@@ -10,6 +10,7 @@ StevedoreError                (core's)
     ├── ToolFailed            a program that this one needs is missing, or failed
     ├── ScaffoldRefused       something new that cannot be made as it was asked for
     ├── ReleaseRefused        a release that would break what a release promises
+    ├── FetchFailed           weights cannot be fetched, or are not the recorded ones
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
@@ -28,6 +29,7 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "FetchFailed",
     "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
@@ -93,6 +95,12 @@ class ReleaseRefused(BuildError):
     """A release that would break what a release promises."""
 
     code = "release-refused"
+
+
+class FetchFailed(BuildError):
+    """Weights cannot be fetched, or are not the recorded ones."""
+
+    code = "fetch-failed"
 
 
 class IndexFailed(BuildError):

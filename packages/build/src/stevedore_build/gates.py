@@ -5,15 +5,15 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from typing import Final
 
 from stevedore_build.errors import CheckFailed
-from stevedore_core.manifest import Manifest
+from stevedore_core.manifest import Manifest, ModelPin
 from stevedore_core.scores import Score, shortfalls
 
-__all__ = ["refuse_low_scores"]
+__all__ = ["refuse_low_scores", "refuse_shortfalls"]
 
 _SCORE_LIMIT_S: Final = 120.0
 """The server's own limit on a score is 60 s, and it may have to try twice."""
@@ -21,17 +21,25 @@ _SCORE_LIMIT_S: Final = 120.0
 
 def refuse_low_scores(url: str, manifest: Manifest) -> None:
     """Raise `CheckFailed` with every score of a served composition that is below its minimum."""
-    lines = []
-    for pin in manifest.models:
-        if pin.min_score:
-            found = _scores(f"{url}/models/{pin.name}/versions/{pin.version}/score")
-            title = f"model `{pin.name}` {pin.version}"
-            lines += [f"{title}: {line}" for line in shortfalls(found, pin.min_score)]
+    refuse_shortfalls(
+        manifest,
+        lambda pin: _scores(f"{url}/models/{pin.name}/versions/{pin.version}/score"),
+    )
+
+
+def refuse_shortfalls(manifest: Manifest, scores: Callable[[ModelPin], Iterable[Score]]) -> None:
+    """Do so whatever says the scores of a pinned model."""
+    lines = [
+        f"`models.{pin.name}.min_score`, of version {pin.version}: {line}"
+        for pin in manifest.models
+        if pin.min_score
+        for line in shortfalls(scores(pin), pin.min_score)
+    ]
     if lines:
         listed = "".join(f"\n  {line}" for line in lines)
         raise CheckFailed(
-            f"composition `{manifest.name}` is not as good as its manifest demands by "
-            f"`min_score`; pin a better version, or demand less:{listed}"
+            f"compositions/{manifest.name}/composition.toml: demands more than its models score; "
+            f"pin a better version, or demand less:{listed}"
         )
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from stevedore_build.workspace import OWN_PREFIX, is_own
 from stevedore_core.fields import normalise
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import FRONT_ENVIRONMENT, Manifest, ModelPin
+from stevedore_core.spelling import did_you_mean
 
 __all__ = ["differences", "lock_manifest", "refuse_released", "refuse_stale"]
 
@@ -142,6 +144,8 @@ class _Resolver:
                 raise ResolutionFailed(message) from None
             members = ", ".join(f"`{pin.name}`" for pin in pins)
             reason = explain([self.wheels.core, *self._models(pins)], python=self.manifest.python)
+            if told := self._nowhere(pins, reason or str(error)):
+                raise ResolutionFailed(told) from None
             raise ResolutionFailed(
                 f"environment `{name}` of composition `{composition}` cannot hold {members} "
                 f"together.\n{reason or error}\n"
@@ -163,6 +167,25 @@ class _Resolver:
         with step(f"Resolving environment `{name}`"):
             resolved = resolve(requirements, python=python, previous=preferred)
         return Environment(name=name, inputs_sha256=inputs, pins=resolved)
+
+    def _nowhere(self, pins: tuple[ModelPin, ...], reason: str) -> str:
+        """Say which requirement of a model no index fulfils; nothing if that is not the reason."""
+        known = {
+            p.name for e in (self.previous.environments if self.previous else ()) for p in e.pins
+        }
+        known |= {Requirement(line).name for wheel in self.wheels for line in wheel.requires}
+        told = []
+        for pin in pins:
+            for line in self.wheels.models[pin.name, pin.version].requires:
+                name = re.escape(Requirement(line).name)
+                if re.search(rf"\b{name} was not found|no version of {name}\b", reason):
+                    meant = did_you_mean(Requirement(line).name, known - {Requirement(line).name})
+                    told.append(
+                        f"`{pin.name}` {pin.version}: `project.dependencies` in "
+                        f"`models/{pin.name}/pyproject.toml` asks for `{line}`, expected a version "
+                        f"that some index has{meant}"
+                    )
+        return "\n".join([*told, reason] if told else [])
 
     def _models(self, pins: tuple[ModelPin, ...]) -> tuple[OwnWheel, ...]:
         return tuple(self.wheels.models[pin.name, pin.version] for pin in pins)

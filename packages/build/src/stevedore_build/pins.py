@@ -14,12 +14,14 @@ from typing import Final
 
 from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.history import is_shallow, wheel_from_history
+from stevedore_build.own_packages import pinned_wheels
 from stevedore_build.tags import read_tags
 from stevedore_build.wheel_index import download, wheel_pattern
 from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
 from stevedore_build.workspace import MODEL_PREFIX, Workspace, version_in
 from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
+from stevedore_core.spelling import did_you_mean
 
 __all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "refuse_other_than_released", "wheels_of"]
 
@@ -35,10 +37,12 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
 
     Raises `WorkspaceInvalid` with every pinned version that no place has.
     """
-    core, api = workspace.package("core"), workspace.package("api")
+    shared = workspace.shared_packages()
     names = {pin.name for pin in manifest.models}
     packages = {p.folder: p for p in workspace.models() if p.folder in names}
-    here = build_wheels((core, api, *packages.values()), workspace=workspace, store=workspace.store)
+    built = (*(shared or ()), *packages.values())
+    here = build_wheels(built, workspace=workspace, store=workspace.store)
+    core, api = (here[p.distribution] for p in shared) if shared else pinned_wheels(workspace)
     versions = {name: here[package.distribution] for name, package in packages.items()}
     models: dict[tuple[str, str], OwnWheel] = {}
     missing = []
@@ -52,7 +56,7 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
             models[pin.name, pin.version] = wheel
     if missing:
         raise WorkspaceInvalid(_nowhere(missing, manifest, workspace, versions))
-    return OwnWheels(core=here[core.distribution], api=here[api.distribution], models=models)
+    return OwnWheels(core=core, api=api, models=models)
 
 
 def refuse_other_than_released(wheels: OwnWheels, *, workspace: Workspace) -> None:
@@ -124,10 +128,9 @@ def _nowhere(
     """Say which pins no place has, and what to do."""
     told = []
     for pin in missing:
-        if pin.name not in versions and not is_shallow(workspace):
-            workspace.model(pin.name)  # says which model may be meant
         wheel = versions.get(pin.name)
-        at = f"is at `{wheel.version}`" if wheel else "is not there"
+        meant = did_you_mean(pin.name, [package.folder for package in workspace.models()])
+        at = f"is at `{wheel.version}`" if wheel else f"is not there{meant}"
         told.append(
             f"`models.{pin.name}` is pinned to `{pin.version}`, and `models/{pin.name}` {at}"
         )
@@ -137,8 +140,11 @@ def _nowhere(
         if is_shallow(workspace)
         else "change the pin in the manifest"
     )
+    place = Path("compositions", manifest.name, "composition.toml")
+    is_there = (workspace.root / place).is_file()
+    where = place.as_posix() if is_there else f"composition `{manifest.name}`"
     return (
-        f"composition `{manifest.name}`: {'; '.join(told)}; neither `{WHEEL_STORE.as_posix()}` nor "
+        f"{where}: {'; '.join(told)}; neither `{WHEEL_STORE.as_posix()}` nor "
         f"{'the index' if is_named else 'an index (none is named)'} nor git history has it; "
         f"{advice}"
     )

@@ -3,7 +3,6 @@
 `manifest` and `lock` read through `Fields`. It collects every problem and raises them together.
 """
 
-import difflib
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from stevedore_core.errors import DocumentInvalid
+from stevedore_core.spelling import did_you_mean
 
 __all__ = [
     "DISTRIBUTION",
@@ -213,9 +213,8 @@ class Fields:
         """Note every key that nobody asked for: it is a mistake, not an extension."""
         for key in self.table:
             if key not in self._seen:
-                near = difflib.get_close_matches(key, sorted(self._seen), n=1)
-                hint = f"did you mean `{near[0]}`?" if near else f"known: {_listed(self._seen)}"
-                self.note(key, f"unknown key; {hint}")
+                hint = did_you_mean(key, self._seen) or f"; known: {_listed(self._seen)}"
+                self.note(key, f"unknown key{hint}")
 
     def finish(self) -> None:
         """Raise `DocumentInvalid` with everything noted, if anything was."""

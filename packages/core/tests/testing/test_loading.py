@@ -91,7 +91,8 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePackag
     monkeypatch.syspath_prepend(package.site)
     importlib.invalidate_caches()
     yield package
-    sys.modules.pop("stevedore_model_fake", None)
+    for name in ("stevedore_model_fake", "stevedore_model_fake.payloads"):
+        sys.modules.pop(name, None)
 
 
 @pytest.mark.usefixtures("fake")
@@ -109,12 +110,63 @@ def test_suite_runs_in_a_few_lines(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=len(rules))
 
 
+PAYLOADS = """
+from typing import Annotated
+from msgspec import Meta
+
+Small = Annotated[float, Meta(ge=0, le=9)]
+PredictPayload = Annotated[list[Small], Meta(min_length=1, title="Small numbers")]
+"""
+GIVEN = f'{{{ARRAY}, "title": "Small numbers", "items": {NUMBER}}}'
+
+
+def test_schema_file_that_its_type_gives_passes(fake: FakePackage) -> None:
+    """Order and layout of the file do not matter, and a hand-written schema may stand beside it."""
+    (fake.directory / "payloads.py").write_text(PAYLOADS)
+    (fake.directory / "predict.schema.json").write_text(GIVEN)
+    Suite().test_schema_files_are_what_their_types_give()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        None,
+        GIVEN.replace("9", "9.0"),
+        GIVEN.replace('"minimum": 0, ', ""),
+        FILES["predict.schema.json"],
+    ],
+)
+def test_stale_schema_file_fails(fake: FakePackage, written: str | None) -> None:
+    """A file that says anything else, or that nobody wrote, is found, with what writes it."""
+    (fake.directory / "payloads.py").write_text(PAYLOADS)
+    file = fake.directory / "predict.schema.json"
+    file.unlink() if written is None else file.write_text(written)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_schema_files_are_what_their_types_give()
+    assert str(failed.value) == (
+        "`predict.schema.json` is not what `PredictPayload` in `payloads.py` gives: "
+        "run `make schemas NAME=fake`"
+    )
+
+
+def test_type_without_a_schema_fails(fake: FakePackage) -> None:
+    """What cannot be said in a schema is found where the package is tested."""
+    (fake.directory / "payloads.py").write_text("PredictPayload = set[int]\n")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_schema_files_are_what_their_types_give()
+    assert str(failed.value) == (
+        "`stevedore_model_fake.payloads` declares what has no JSON Schema: "
+        "`PredictPayload`: `set`: JSON has arrays only; use `list`"
+    )
+
+
 @pytest.mark.usefixtures("fake")
 def test_conforming_package_passes(tmp_path: Path) -> None:
     """A package that keeps all rules passes those about packages."""
     suite = Suite()
     suite.test_version_is_that_of_the_package(load_model("fake"))
     suite.test_weights_are_recorded()
+    suite.test_schema_files_are_what_their_types_give()
     suite.test_changed_weights_are_refused(tmp_path)
 
 

@@ -5,6 +5,7 @@ class TestConformance(Conformance):
     float_tolerance = 1e-9
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -24,11 +25,12 @@ from stevedore_core import self_test
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed, SchemaInvalid
 from stevedore_core.model_package import GROUP
+from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
+from stevedore_core.schema_faults import schema_faults, words_of
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
-from stevedore_core.testing.keywords import unknown_words
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
@@ -92,8 +94,24 @@ class Conformance:
     def test_schemas_say_what_they_mean(self, predictor: Predictor) -> None:
         """No keyword and no format is misspelt; keywords of the author's own begin with `x-`."""
         for name, schema, _ in _parts(predictor):
-            for said in unknown_words(schema):
+            for said in words_of(schema_faults(schema)):
                 pytest.fail(f"the {name} schema at {said}")
+
+    def test_schema_files_are_what_their_types_give(self) -> None:
+        """Where `payloads.py` declares a type, the schema file says what that type gives."""
+        try:
+            declared = declared_schemas(self.model)
+        except SchemaInvalid as error:
+            pytest.fail(str(error))
+        for file, expected in declared.items():
+            path = _package_directory(self.model) / file
+            found = decode(path.read_bytes()) if path.is_file() else None
+            if _sorted(found) != _sorted(expected):
+                (name,) = (name for name, written in NAMES.items() if written == file)
+                pytest.fail(
+                    f"`{file}` is not what `{name}` in `payloads.py` gives: "
+                    f"run `make schemas NAME={self.model}`"
+                )
 
     def test_schemas_refer_to_nothing_outside(self, predictor: Predictor) -> None:
         """A schema refers to itself only: nothing is ever fetched or read from a file."""
@@ -183,9 +201,9 @@ class Conformance:
                 pytest.fail(f"a batch {order} differs from its instances alone at {found}")
 
     def test_prediction_is_strict_json(self, predictor: Predictor) -> None:
-        """The prediction can be written as JSON: no NaN, no Infinity, no foreign types."""
+        """The prediction can be written as JSON: no NaN, unless as `null`, and no foreign types."""
         try:
-            decode(encode(predictor.predict(deepcopy(predictor.test_input))))
+            _predict(predictor, predictor.test_input)
         except OutputNotJson as error:
             pytest.fail(str(error))
 
@@ -230,6 +248,11 @@ def _parts(predictor: Predictor) -> list[tuple[str, Json, Json]]:
     ]
 
 
+def _sorted(schema: Json) -> str:
+    """Return JSON that is equal for equal values only; for Python, 1, 1.0 and True are the same."""
+    return json.dumps(schema, sort_keys=True)
+
+
 def _referee(schema: Json) -> Any:
     latest = jsonschema.Draft202012Validator
     return jsonschema.validators.validator_for(schema, default=latest)(schema)
@@ -254,7 +277,8 @@ def _outcome(method: Callable[[Json], Any], payload: Json) -> str | None:
 
 def _predict(predictor: Predictor, payload: Json) -> Any:
     """Return the prediction as a caller gets it, and keep `payload` out of the model's reach."""
-    return decode(encode(predictor.predict(deepcopy(payload))))
+    prediction = predictor.predict(deepcopy(payload))
+    return decode(encode(prediction, nan_as_null=predictor.nan_as_null))
 
 
 def _score(predictor: Predictor) -> Json:
