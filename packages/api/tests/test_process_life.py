@@ -79,14 +79,15 @@ def leftovers(layout: Path, places: Path, rounds: int) -> list[Path]:
     for place in ("tmp", "home"):
         (places / place).mkdir(parents=True)
     environ = {"TMPDIR": str(places / "tmp"), "HOME": str(places / "home")}
-    before = set(layout.rglob("*"))
+    shared = Path("/dev/shm")  # noqa: S108  # where the system has what processes share
+    before = {*layout.rglob("*"), *shared.iterdir()}
     for _ in range(rounds):
         with front(layout, stdout=subprocess.DEVNULL, environ=environ) as (process, client):
             wait_until_ready(client)
             assert client.post(PREDICT, json={"do": "echo", "value": 1}).json() == 1
             process.kill()
             process.wait()
-    return [*places.glob("*/*"), *{*layout.rglob("*")} - before]
+    return [*places.glob("*/*"), *{*layout.rglob("*"), *shared.iterdir()} - before]
 
 
 @pytest.mark.fault("B4")
@@ -101,10 +102,21 @@ def test_a_killed_front_leaves_nothing(
 
 @pytest.mark.control("B4")
 def test_what_a_model_leaves_is_seen(make_layout: MakeLayout, tmp_path: Path) -> None:
-    """A model that writes a file of its own is noticed."""
-    writing = "import tempfile\ntempfile.mkstemp()\n" + obedient("one")
-    layout = make_layout(one=Model(source=writing))
-    assert len(leftovers(layout, tmp_path / "places", 1)) == 1
+    """A model that leaves a file of its own, and memory that it shares, is noticed."""
+    writing = """
+import tempfile
+from multiprocessing import resource_tracker, shared_memory
+tempfile.mkstemp()
+resource_tracker.register = lambda *_: None
+KEPT = shared_memory.SharedMemory(create=True, size=1)
+"""
+    layout = make_layout(one=Model(source=writing + obedient("one")))
+    found = leftovers(layout, tmp_path / "places", 1)
+    try:
+        assert sorted(path.parts[1] for path in found) == sorted(["dev", tmp_path.parts[1]])
+    finally:
+        for path in found:
+            path.unlink()
 
 
 def kill_front(server: Server) -> tuple[list[int], int]:
