@@ -133,7 +133,7 @@ def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run the README's commands in a fresh clone."""
     install(session, "packages")
     install_own(session)
-    session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
 
 
 @nox.session(python=PYTHON)
