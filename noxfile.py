@@ -149,7 +149,7 @@ def docs(session: nox.Session) -> None:
     if "--write" in session.posargs:
         session.run("python", "tests/docs/commands_page.py")
         return
-    session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
 
 
 @nox.session(python=PYTHON, tags=["test"])
@@ -162,6 +162,14 @@ def site(session: nox.Session) -> None:
     doctrees = str(Path(session.create_tmp()) / "doctrees")
     session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
     session.run("pytest", "tests/pages", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Start a workspace in an empty directory, and import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -23,6 +23,7 @@ __all__ = [
     "make_repository",
     "name_author",
     "offline",
+    "pack_installed",
     "track",
     "use_real_core",
     "write",
@@ -168,7 +169,7 @@ def _add(  # noqa: PLR0913 - each is a line of a pyproject
         '[build-system]\nrequires = ["hatchling==1.33.0"]\n'
         'build-backend = "hatchling.build"\n\n'
         f'[project]\nname = "{distribution}"\nversion = "{version}"\n'
-        f"dependencies = {list(requires)!r}\n{more}\n"
+        f'requires-python = ">=3.11"\ndependencies = {list(requires)!r}\n{more}\n'
         f'[tool.hatch.build.targets.wheel]\npackages = ["src/{import_name}"]\n',
     )
     write(directory / "src" / import_name / "__init__.py", f'"""{distribution}"""\n')
@@ -224,10 +225,10 @@ def use_real_core(root: Path, index: Path) -> None:
         write(core / part, (source / part).read_text(encoding="utf-8"))
     shutil.copytree(source / "src", core / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("jiter", "jsonschema-rs", "msgspec", "orjson"):
-        _pack_installed(name, index)
+        pack_installed(name, index)
 
 
-def _pack_installed(name: str, index: Path) -> None:
+def pack_installed(name: str, index: Path) -> None:
     """Pack an installed distribution into a wheel that claims to fit every platform.
 
     It is right for this one, where the tests run; a lock must be able to cover the others.

@@ -1,7 +1,8 @@
 """Pythons with what a model requires, in which its package is trained and asked where it lies.
 
 `scaffolds` and `fitted_files` call it. An environment holds third-party distributions only, so all
-models with the same requirements share one; core and the package are read from their sources.
+models with the same requirements share one; core and the package are read from their sources, or
+core from its wheel.
 """
 
 import hashlib
@@ -17,6 +18,7 @@ from typing import Final
 from packaging.requirements import Requirement
 
 from stevedore_build.console import step
+from stevedore_build.own_packages import pinned_wheels
 from stevedore_build.processes import run, uv_program
 from stevedore_build.store import Store
 from stevedore_build.workspace import ENTRY_POINT_GROUP, Workspace, is_own
@@ -55,7 +57,7 @@ def run_in_package(
     """
     python = python_with(_requirements(directory, workspace), store=workspace.store)
     with step(title), _metadata(directory) as metadata:
-        path = [directory / "src", workspace.root / "packages" / "core" / "src", metadata]
+        path = [directory / "src", _core(workspace)[0], metadata]
         variables = {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
         return run_python(python, arguments, cwd=directory, variables=variables)
 
@@ -73,7 +75,16 @@ def run_python(
 
 def core_requires(workspace: Workspace) -> list[str]:
     """Return what core requires."""
-    return _project(workspace.root / "packages" / "core")["dependencies"]
+    return _core(workspace)[1]
+
+
+def _core(workspace: Workspace) -> tuple[Path, list[str]]:
+    """Return where core is imported from, its sources or its wheel, and what it requires."""
+    shared = workspace.shared_packages()
+    if shared:
+        return shared[0].directory / "src", _project(shared[0].directory)["dependencies"]
+    wheel, _ = pinned_wheels(workspace)
+    return wheel.path, [line for line in wheel.requires if "extra ==" not in line]
 
 
 def _requirements(directory: Path, workspace: Workspace) -> list[str]:
