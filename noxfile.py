@@ -5,7 +5,6 @@ Everything is discovered: a new model or composition is tested without an edit h
 
 # `ml-stevedore init` writes this file too, without what `(only here` and `only here)` enclose.
 import json
-import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,7 +156,8 @@ def site(session: nox.Session) -> None:
     """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
     install(session, "docs")
     session.env["PYTHONPATH"] = "packages/core/src"
-    shutil.rmtree(ROOT / "site", ignore_errors=True)  # a page that is gone is not to be found
+    # A page that is gone is not to be found.
+    session.run("rm", "-rf", str(ROOT / "site"), external=True)
     strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
     doctrees = str(Path(session.create_tmp()) / "doctrees")
     session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
