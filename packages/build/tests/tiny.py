@@ -168,7 +168,7 @@ def _add(  # noqa: PLR0913 - each is a line of a pyproject
         '[build-system]\nrequires = ["hatchling==1.33.0"]\n'
         'build-backend = "hatchling.build"\n\n'
         f'[project]\nname = "{distribution}"\nversion = "{version}"\n'
-        f"dependencies = {list(requires)!r}\n{more}\n"
+        f'requires-python = ">=3.11"\ndependencies = {list(requires)!r}\n{more}\n'
         f'[tool.hatch.build.targets.wheel]\npackages = ["src/{import_name}"]\n',
     )
     write(directory / "src" / import_name / "__init__.py", f'"""{distribution}"""\n')
@@ -244,7 +244,11 @@ def add_adder(root: Path, *, version: str = "1.0.0", step: int = 1) -> Path:
     """Write the model `adder`: a real one, which adds `step` to each number of its payload."""
     directory = add_model(root, "adder", version=version)
     package = directory / "src" / "stevedore_model_adder"
-    schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "array",
+        "items": {"type": "number", "minimum": 0},
+    }
     write(package / "__init__.py", _ADDER.replace("STEP", str(step)))
     write(package / "weights" / "weights.toml", "created = 2026-01-31T12:00:00Z\n[sha256]\n")
     for kind in ("predict", "score"):

@@ -105,7 +105,7 @@ def test_suite_runs_in_a_few_lines(pytester: pytest.Pytester) -> None:
             model = "fake"
         """
     )
-    rules = [name for name in vars(Conformance) if name.startswith("test_")]
+    rules = [name for name in dir(Conformance) if name.startswith("test_")]
     pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=len(rules))
 
 
