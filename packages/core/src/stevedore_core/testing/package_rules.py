@@ -83,7 +83,7 @@ class PackageRules:
 
     def test_answers_are_the_same_elsewhere(self, predictor: Predictor, witnessed: Told) -> None:
         """Another process answers alike: with other hashes, in another place, at another time."""
-        expected = decode(encode([_predicted(predictor), _scored(predictor)]))
+        expected = _answers(predictor)
         for which, answers in zip(
             ("fresh process", "second Predictor in it", "first Predictor after it"),
             witnessed["answers"],
@@ -97,12 +97,10 @@ class PackageRules:
                 )
 
 
-def _predicted(predictor: Predictor) -> Json:
-    return predictor.predict(decode(encode(predictor.test_input)))
-
-
-def _scored(predictor: Predictor) -> Json:
-    return predictor.score(decode(encode(predictor.score_test_input)))
+def _answers(predictor: Predictor) -> Json:
+    prediction = predictor.predict(decode(encode(predictor.test_input)))
+    score = predictor.score(decode(encode(predictor.score_test_input)))
+    return [decode(encode(prediction)), decode(encode(score))]
 
 
 @cache
