@@ -5,6 +5,7 @@ MODEL ?=
 HOST ?= 127.0.0.1
 PORT ?= 8000
 PYTHON ?= python3
+WITH ?= $(PYTHON)
 UPGRADE ?=
 SINCE ?= HEAD
 PART ?=
@@ -91,6 +92,11 @@ run: tools ## Run the image of composition NAME in the background, on 127.0.0.1:
 stop: tools ## Stop what `make run` started
 	@$(STEVEDORE) stop "$(NAME)"
 
+.PHONY: import-model
+import-model: tools ## Make packages of the predictors in FROM=path/model.py, which Python WITH= runs, and test them
+	@names=$$($(STEVEDORE) import-model "$(FROM)" --python "$(WITH)" --trust "$(TRUST)" $(if $(GIVEN),--name "$(GIVEN)")) && \
+		$(NOX) -s test_model -- $$names
+
 .PHONY: new-model
 new-model: tools ## Make model package NAME with FRAMEWORK=sklearn, or FROM=file of a fitted model
 	@$(STEVEDORE) new-model "$(GIVEN)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)") \
@@ -140,7 +146,7 @@ base: tools ## Make the base image of composition NAME anew
 lock-tools: tools ## Resolve the tools' requirements anew; UPGRADE=1 takes the newest
 	@$(COMPILE) requirements/uv.in -o requirements/uv.txt
 	@$(if $(PINNED),$(COMPILE) --no-deps requirements/stevedore.in -o $(PINNED))
-	@for file in $$(git ls-files '*requirements/*.in'); do case "$$file" in */uv.in | */stevedore.in) ;; *) \
+	@for file in $$(git ls-files '*requirements/*.in' ':!*/templates/*/tools.in'); do case "$$file" in */uv.in | */stevedore.in) ;; *) \
 		$(COMPILE_OTHERS) -c requirements/uv.txt "$$file" -o "$${file%.in}.txt" ;; esac; done
 
 .PHONY: clean

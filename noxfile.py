@@ -149,7 +149,7 @@ def docs(session: nox.Session) -> None:
     if "--write" in session.posargs:
         session.run("python", "tests/docs/commands_page.py")
         return
-    session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
 
 
 @nox.session(python=PYTHON, tags=["test"])
@@ -177,6 +177,14 @@ def first_model(session: nox.Session) -> None:
     """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
     install(session, "packages")
     session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Start a workspace in an empty directory, and import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -15,6 +15,7 @@ __all__ = ["shared_texts"]
 
 ROOT: Final = Path(__file__).parents[3]
 SAME: Final = (
+    ".pre-commit-config.yaml",
     "Makefile",
     "requirements/lint.in",
     "requirements/lint.txt",
@@ -32,12 +33,18 @@ def shared_texts() -> Mapping[str, str]:
     texts = {name: (ROOT / name).read_text(encoding="utf-8") for name in SAME}
     noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
     head, _, rest = noxfile.partition("# `ml-stevedore init` writes this file too")
+    tools = (ROOT / "requirements/tools.in").read_text(encoding="utf-8")
+    texts["requirements/tools.in"] = re.sub(r"(-e .*\n)+", "-r stevedore.in\n", tools)
     return {**texts, "noxfile.py": _without(head + rest.partition("\n")[2])}
 
 
 def _without(noxfile: str) -> str:
-    """Return what stands outside of the marks, with two empty lines between functions again."""
-    return re.sub(r"\n{4,}", "\n\n\n", _ONLY_HERE.sub("", noxfile))
+    """Return what stands outside of the marks, less imports that only the rest needs."""
+    text = re.sub(r"\n{4,}", "\n\n\n", _ONLY_HERE.sub("", noxfile))
+    imported = re.findall(r"^import (\w+)\n", text, re.MULTILINE)
+    for name in (name for name in imported if not re.search(rf"\b{name}\.", text)):
+        text = text.replace(f"import {name}\n", "", 1)
+    return text
 
 
 if __name__ == "__main__":

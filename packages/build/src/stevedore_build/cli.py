@@ -14,6 +14,7 @@ from typing import Final
 from stevedore_build import (
     cli_compositions,
     cli_entry,
+    cli_originals,
     cli_releases,
     cli_scaffolds,
     cli_schemas,
@@ -151,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     cli_supply.add_commands(commands)
     cli_weights.add_commands(commands)
     cli_entry.add_commands(commands)
+    cli_originals.add_commands(commands)
     cli_scaffolds.add_commands(commands)
     return parser
 

@@ -15,6 +15,7 @@ StevedoreError                (core's)
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
     ├── BaseUnusable          no base image can be had, or it cannot carry the composition
+    ├── OriginalRefused       an original `model.py` that no model package can be made of
     ├── ContainerfileRefused  a value that may not stand in a Containerfile
     ├── ImageUnreadable       what is to be verified is no image of a composition
     └── SigningFailed         nothing could be signed, or a signature does not hold
@@ -34,6 +35,7 @@ __all__ = [
     "IndexFailed",
     "LayerRefused",
     "LockStale",
+    "OriginalRefused",
     "ReleaseRefused",
     "ResolutionFailed",
     "ScaffoldRefused",
@@ -125,6 +127,12 @@ class BaseUnusable(BuildError):
     """No base image can be had, or it cannot carry the composition."""
 
     code = "base-unusable"
+
+
+class OriginalRefused(BuildError):
+    """An original `model.py` that no model package can be made of."""
+
+    code = "original-refused"
 
 
 class ContainerfileRefused(BuildError):

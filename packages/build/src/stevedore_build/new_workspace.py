@@ -31,14 +31,6 @@ _OWN: Final = ("api", "build", "core")
 _LEFT_AS_THEY_ARE: Final = ("README.md", ".gitignore")
 """What a new repository often has: it is added to, or left alone."""
 
-_TOOLS: Final = """\
-# What `make tools` installs: the build package, what tests run in, and what builds wheels.
--r stevedore.in
-editables
-hatchling==1.33.0
-nox
-"""
-
 
 def init_workspace(directory: Path, *, wheels: Path | None = None, lock: bool = True) -> Workspace:
     """Write a workspace with an example, have git track it, lock it, and commit a new repository.
@@ -111,7 +103,6 @@ def _pin(draft: Path, wheels: Path | None) -> None:
     lines = [f"{OWN_PREFIX}{folder}=={version}\n" for folder, version in sorted(found.items())]
     text = "# Which ML-Py-Stevedore this workspace uses. `make lock-tools` pins it with hashes.\n"
     pins.with_suffix(".in").write_text(text + "".join(lines), encoding="utf-8")
-    (pins.parent / "tools.in").write_text(_TOOLS, encoding="utf-8")
 
 
 def _from_wheels(wheels: Path, *, keep: Path) -> Mapping[str, str]:

@@ -1,7 +1,7 @@
 """Core and api as a workspace without `packages/` has them: wheels that it pins with their hashes.
 
 `requirements/stevedore.txt` says which, and they lie in `requirements/wheels` or come from the
-package index that uv uses. Only `pins` calls this.
+package index that uv uses. `pins` and `model_environments` call this.
 """
 
 import hashlib

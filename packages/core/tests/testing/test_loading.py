@@ -3,7 +3,7 @@
 import importlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from stevedore_core.discovery import load_model
+from stevedore_core.fetched_files import FetchedFile
 from stevedore_core.payload_types import declared_schemas
 from stevedore_core.testing import Conformance, loading
-from stevedore_core.weights import record_weights
+from stevedore_core.weights import WeightsRecord, record_weights
 
 pytest_plugins = ["pytester"]
 
@@ -307,3 +308,60 @@ def test_refusal_is_called_by_its_name(fake: FakePackage) -> None:
     """An outcome is the name of the error that loading raised."""
     (fake.directory / "weights" / "model.txt").write_text("3.0")
     assert loading.main("fake", str(fake.site)) == "WeightsMismatch"
+
+
+def fetch_weights(fake: FakePackage, tmp_path: Path, packaged: Sequence[str] = ()) -> Path:
+    """Have the package fetch its weights, and lay them into a layout that it is imported from."""
+    layout = tmp_path / "layout"
+    (layout / "models" / "fake").mkdir(parents=True)
+    (layout / "models" / "fake" / "1.0.0").symlink_to(fake.site)
+    weights = fake.directory / "weights"
+    fetched = FetchedFile.of(weights / "model.txt", path="model.txt")
+    for name in packaged:
+        (weights / name).write_text("more")
+    record_weights(weights, packaged, created=datetime.now(UTC), fetched=[fetched])
+    place = layout / "weights" / WeightsRecord.read(weights).fetched_digest
+    place.mkdir(parents=True)
+    (weights / "model.txt").rename(place / "model.txt")
+    return layout / "models" / "fake" / "1.0.0"
+
+
+@pytest.mark.parametrize("packaged", [[], ["more.txt"]])
+def test_fetched_weights_conform(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packaged: list[str]
+) -> None:
+    """Files that are fetched count as recorded, with files of the package or without."""
+    checks = "".join(f"    package.weights({name!r})\n" for name in packaged)
+    code = CODE.replace("    return Doubler.", f"{checks}    return Doubler.")
+    (fake.directory / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(fetch_weights(fake, tmp_path, packaged))
+    Suite().test_weights_are_recorded()
+    Suite().test_changed_weights_are_refused(tmp_path)
+
+
+def test_unchecked_fetched_weights_fail(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that reads what was fetched without checking it is found."""
+    site = fetch_weights(fake, tmp_path)
+    (place,) = (tmp_path / "layout" / "weights").iterdir()
+    code = CODE.replace('package.weights("model.txt")', f'Path({str(place)!r}, "model.txt")')
+    (fake.directory / "__init__.py").write_text(f"from pathlib import Path\n{code}")
+    monkeypatch.syspath_prepend(site)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `model.txt` with a flipped bit must be refused, found: loaded"
+    )
+
+
+def test_unchecked_weights_beside_fetched_ones_fail(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A packaged file that nobody checks is found although another one is fetched."""
+    monkeypatch.syspath_prepend(fetch_weights(fake, tmp_path, ["more.txt"]))
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `more.txt` with a flipped bit must be refused, found: loaded"
+    )

@@ -109,6 +109,12 @@ def test_make_compose_and_run(started: Path) -> None:
             subprocess.run([name, "rmi", reference], capture_output=True, check=False)
 
 
+def test_make_new_model(started: Path) -> None:
+    """A model of one's own is trained and tested there, with core from its wheel."""
+    run("make", "new-model", "NAME=churn", "FRAMEWORK=python", cwd=started)
+    run("make", "test-model", "NAME=churn", cwd=started)
+
+
 def test_own_pins_are_kept(started: Path) -> None:
     """`make lock-tools` pins the same wheels again."""
     before = (started / "requirements/stevedore.txt").read_text("utf-8")
