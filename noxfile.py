@@ -165,14 +165,6 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
-def ways_in(session: nox.Session) -> None:
-    """Start a workspace in an empty directory, and import models of the original."""
-    install(session, "packages")
-    install_own(session)
-    session.run("pytest", "tests/ways_in", *session.posargs)
-
-
-@nox.session(python=PYTHON)
 def scaffolds(session: nox.Session) -> None:
     """Make model packages of each framework but PyTorch, test each, and serve all together."""
     install(session, "packages")
@@ -185,6 +177,14 @@ def first_model(session: nox.Session) -> None:
     """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
     install(session, "packages")
     session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Start a workspace in an empty directory, and import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)
