@@ -165,6 +165,21 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
+def scaffolds(session: nox.Session) -> None:
+    """Make model packages of each framework but PyTorch, test each, and serve all together."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def first_model(session: nox.Session) -> None:
+    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
+    install(session, "packages")
+    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
 def faults(session: nox.Session) -> None:
     """Bring about the faults of all rows, or of `-- G2 H1`, and write docs/faults.md."""
     install(session, "packages")

@@ -138,7 +138,6 @@ def test_an_exception_that_cannot_be_shown_fails_it() -> None:
     "output",
     [object(), b"x", {1}, {1: 2}, (n for n in [1]), float("nan"), [float("inf")], "\ud800"],
     ids=lambda output: type(output).__name__,
-    ids=repr,
 )
 def test_an_output_without_json_form_fails_it(output: object) -> None:
     """What no caller could read is not an answer."""

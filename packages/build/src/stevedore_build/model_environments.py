@@ -17,6 +17,7 @@ from typing import Final
 from packaging.requirements import Requirement
 
 from stevedore_build.console import step
+from stevedore_build.own_packages import pinned_wheels
 from stevedore_build.processes import run, uv_program
 from stevedore_build.store import Store
 from stevedore_build.workspace import ENTRY_POINT_GROUP, Workspace, is_own
@@ -55,7 +56,7 @@ def run_in_package(
     """
     python = python_with(_requirements(directory, workspace), store=workspace.store)
     with step(title), _metadata(directory) as metadata:
-        path = [directory / "src", workspace.root / "packages" / "core" / "src", metadata]
+        path = [directory / "src", _core_place(workspace), metadata]
         variables = {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
         return run_python(python, arguments, cwd=directory, variables=variables)
 
@@ -73,7 +74,19 @@ def run_python(
 
 def core_requires(workspace: Workspace) -> list[str]:
     """Return what core requires."""
-    return _project(workspace.root / "packages" / "core")["dependencies"]
+    if workspace.shared_packages() is not None:
+        return _project(workspace.root / "packages" / "core")["dependencies"]
+    core, _ = pinned_wheels(workspace)
+    needed = [Requirement(text) for text in core.requires]
+    return [str(need) for need in needed if need.marker is None or need.marker.evaluate()]
+
+
+def _core_place(workspace: Workspace) -> Path:
+    """Return where core is imported from: its sources, or a wheel, which Python can read."""
+    if workspace.shared_packages() is not None:
+        return workspace.root / "packages" / "core" / "src"
+    core, _ = pinned_wheels(workspace)
+    return core.path
 
 
 def _requirements(directory: Path, workspace: Workspace) -> list[str]:

@@ -4,6 +4,7 @@ Everything is discovered: a new model or composition is tested without an edit h
 """
 
 import json
+import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
