@@ -172,6 +172,17 @@ def scaffolds(session: nox.Session) -> None:
     session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
 
 
+@nox.session(python=PYTHON, venv_backend="venv")
+def scaffold_torch(session: nox.Session) -> None:
+    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
+    install(session, "packages")
+    install_own(session)
+    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
+    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
+    session.install("safetensors", f"torch=={version}")
+    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
+
+
 @nox.session(python=PYTHON)
 def first_model(session: nox.Session) -> None:
     """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
