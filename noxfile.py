@@ -192,7 +192,7 @@ def first_model(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def ways_in(session: nox.Session) -> None:
-    """Start a workspace in an empty directory, and import models of the original."""
+    """Follow the tutorial; start in an empty directory; import models of the original."""
     install(session, "packages")
     install_own(session)
     session.run("pytest", "tests/ways_in", *session.posargs)
