@@ -168,7 +168,7 @@ def _add(  # noqa: PLR0913 - each is a line of a pyproject
         '[build-system]\nrequires = ["hatchling==1.33.0"]\n'
         'build-backend = "hatchling.build"\n\n'
         f'[project]\nname = "{distribution}"\nversion = "{version}"\n'
-        f"dependencies = {list(requires)!r}\n{more}\n"
+        f'requires-python = ">=3.11"\ndependencies = {list(requires)!r}\n{more}\n'
         f'[tool.hatch.build.targets.wheel]\npackages = ["src/{import_name}"]\n',
     )
     write(directory / "src" / import_name / "__init__.py", f'"""{distribution}"""\n')
