@@ -149,7 +149,7 @@ def docs(session: nox.Session) -> None:
     if "--write" in session.posargs:
         session.run("python", "tests/docs/commands_page.py")
         return
-    session.run("pytest", "tests/docs", "tests/faults", *session.posargs)
+    session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
 
 
 @nox.session(python=PYTHON, tags=["test"])

@@ -24,7 +24,19 @@ NOT_RUN: Final = re.compile(r"<!-- not run: (?P<reason>\S.*) -->")
 SHELLS: Final = ("sh", "console")
 UNCHECKED: Final = ("", "text", "json-lines", "dockerfile", "{toctree}", "{eval-rst}")
 """Drawings and trees of files, and what the site's own build checks."""
-PROGRAMS: Final = ("cd", "curl", "docker", "export", "git", "kubectl", "podman", "python", "sh")
+PROGRAMS: Final = (
+    "cd",
+    "curl",
+    "docker",
+    "echo",
+    "export",
+    "git",
+    "kubectl",
+    "podman",
+    "python",
+    "sh",
+    "uv",
+)
 """What a document may call that is not ours; of these only the shell's grammar is checked."""
 
 

@@ -31,7 +31,7 @@ DOCUMENTS: Final = sorted(
         check=True,
     ).stdout.split()
 )
-RUN_ELSEWHERE: Final = {"README.md": "test_readme.py"}
+RUN_ELSEWHERE: Final = {"README.md": "test_readme.py", "tutorial.md": "test_tutorial.py"}
 """Documents whose commands a test of their own runs, one after another."""
 
 each_document = pytest.mark.parametrize(

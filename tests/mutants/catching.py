@@ -20,9 +20,9 @@ from stevedore_build.gates import refuse_shortfalls
 from stevedore_build.locking import lock_manifest
 from stevedore_build.model_files import refuse_faulty_files
 from stevedore_build.pins import wheels_of
-from stevedore_build.workspace import Package, Workspace
+from stevedore_build.workspace import Package, Workspace, version_in
 from stevedore_core.errors import StevedoreError
-from stevedore_core.lock import parse_pins
+from stevedore_core.lock import Lock, parse_pins
 from stevedore_core.manifest import Manifest, ModelPin
 from stevedore_core.scores import Score
 
@@ -66,6 +66,7 @@ class Room:
         tiny.track(self._root)
         tiny.offline(patch, index=_index(place / "index", root), cache=place / "uv-cache")
         self.workspace = Workspace(root=self._root)
+        self._locks = {m.name: lock for lock in self._read_locks() for m in lock.models}
         self._packages = {package.folder: package for package in self.workspace.models()}
 
     def catch(self, mutant: Mutant) -> Catch:
@@ -81,12 +82,18 @@ class Room:
     def _checks(self, mutant: Mutant) -> Iterator[tuple[str, Callable[[], object]]]:
         if mutant.kind == "manifests":
             yield "manifest", lambda: self._manifest(mutant)
+            if mutant.file.suffix != ".toml":
+                return
             yield "lock", lambda: wheels_of(self._manifest(mutant), workspace=self.workspace)
             yield "scores", lambda: refuse_shortfalls(self._manifest(mutant), self._scores(mutant))
             return
         yield "files", lambda: refuse_faulty_files(self._package(mutant))
         if mutant.kind == "projects":
             yield "lock", lambda: self._lock_alone(mutant)
+
+    def _read_locks(self) -> Iterator[Lock]:
+        for name in self.workspace.compositions():
+            yield Lock.read(self.workspace.composition(name))
 
     def _manifest(self, mutant: Mutant) -> Manifest:
         return Manifest.from_text((mutant.content or b"").decode(), file=str(mutant.file))
@@ -99,15 +106,10 @@ class Room:
 
     def _lock_alone(self, mutant: Mutant) -> None:
         name = mutant.file.parts[1]
-        version = next(pin for pin in self._pinned() if pin[0] == name)[1]
+        version = version_in(self.workspace.model(name).directory) or ""
         manifest = Manifest.of_model(name, version=version, python="3.11")
-        lock_manifest(manifest, wheels_of(manifest, workspace=self.workspace))
-
-    def _pinned(self) -> Iterator[tuple[str, str]]:
-        from stevedore_build.workspace import version_in
-
-        for package in self._packages.values():
-            yield package.folder, version_in(package.directory) or ""
+        wheels = wheels_of(manifest, workspace=self.workspace)
+        lock_manifest(manifest, wheels, previous=self._locks[name])
 
     def _package(self, mutant: Mutant) -> Package:
         name = mutant.file.parts[1]

@@ -28,6 +28,18 @@ _BY_NAME: Final = ("$defs", "properties")
 _PAIRS: Final = (("minimum", "maximum"), ("minItems", "maxItems"))
 _COUNTS: Final = ("minItems", "maxItems")
 _HINTS: Final = ("expected ", "did you mean ", "run `")
+_TOML_BLOCK: Final = re.compile(r"```toml\n(.*?)```", re.DOTALL)
+_OF_THE_PARSER: Final = (
+    "a wrong address",
+    "a wrong name",
+    "another kind of value",
+    "drop a required key",
+    "misspell a choice",
+    "misspell a key",
+    "out of range",
+    "the same twice",
+)
+"""Rules for the manifest that the documents show with every key: what it names is not there."""
 _OF_TEXTS: Final = ("line ", "expected ", "at end of document")
 """What is no document is mended where it breaks."""
 _FOR_PEOPLE: Final = ("title", "description")
@@ -68,7 +80,10 @@ def make_mutants(root: Path = ROOT) -> list[Mutant]:
         mutants += _of_weights(source / "weights" / "weights.toml")
         mutants += _of_project(package / "pyproject.toml")
     for manifest in sorted(root.glob("compositions/*/composition.toml")):
-        mutants += _of_manifest(manifest)
+        mutants += _of_manifest(manifest, manifest.read_text(encoding="utf-8"))
+    document = root / "docs" / "manifest.md"
+    (example,) = _TOML_BLOCK.findall(document.read_text(encoding="utf-8"))
+    mutants += [m for m in _of_manifest(document, example) if m.rule in _OF_THE_PARSER]
     return [replace(mutant, file=mutant.file.relative_to(root)) for mutant in mutants]
 
 
@@ -368,7 +383,7 @@ def _other_values(made: Any, document: Any, skipped: Iterable[Place] = ()) -> It
         others += [1] if isinstance(value, list) else []
         for other in others:
             to, what = put(document, place, other), f"{other!r} at `{_path(place)}`"
-            keys = _named(place, (*place, 0))
+            keys = _named(place, (*place, 0), (*place, "key"))
             keys += _named(place[:-1]) if isinstance(place[-1], int) else []
             yield made("another kind of value", what, to, keys)
 
@@ -494,8 +509,8 @@ def _wrong_backends(made: Any, document: Any) -> Iterator[Mutant]:
         yield made(rule, name, put(document, backend, name), _named(backend), "hatchling.build")
 
 
-def _of_manifest(file: Path) -> Iterator[Mutant]:
-    document = tomllib.loads(file.read_text(encoding="utf-8"))
+def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
+    document = tomllib.loads(text)
     made = partial(_table_mutant, "manifests", file)
     models = [("models", name) for name in document["models"]]
     scores = [place for place, _ in places(document) if place[-2:-1] == ("min_score",)]
@@ -528,7 +543,8 @@ def _of_manifest(file: Path) -> Iterator[Mutant]:
             to, keys = renamed(document, place, name), _named(place[:-1])
             yield made("a wrong score", name, to, keys, str(place[-1]))
     yield from _wrong_values(made, document)
-    yield from _of_text(file, "manifests", file.read_bytes(), "name")
+    if file.suffix == ".toml":
+        yield from _of_text(file, "manifests", text.encode(), "name")
 
 
 def _wrong_values(made: Any, document: Any) -> Iterator[Mutant]:

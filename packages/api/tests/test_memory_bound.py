@@ -128,7 +128,9 @@ def test_memory_runs_out(
     assert group.most_bytes() > 0.9 * LIMIT_BYTES
     assert is_running(server.process.pid)
     assert set(found.of("probe")) == {200}
-    assert set(found.of("big")) | set(found.of("small")) <= {200, 429, 502, 503}
+    # 0: a connection that was refused, and closed, while its body was still being sent.
+    assert set(found.of("big")) <= {0, 200, 429, 502, 503, 504}
+    assert set(found.of("small")) <= {200, 429, 502, 503, 504}
     assert found.of("big").get(429, 0) > 0
     server.wait_until("/readyz", limit_s=10)
     assert server.post("/models/one/predict", {"do": "echo", "value": 1}).json() == 1

@@ -16,6 +16,7 @@ CONTENT = b"weights" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 URL = "https://files.example.test/large.npy"
 RECORD = "models/iris/src/stevedore_model_iris/weights/weights.toml"
+SCHEMA = '{"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array"}'
 CREATED = "# Written by train.py.\ncreated = 2026-01-31T12:00:00Z\n\n[sha256]\n"
 
 
@@ -124,6 +125,10 @@ def test_fetched_ahead(
 ) -> None:
     """All that a composition needs is in the cache after that, and where is printed."""
     assert declare(str(large)) == 0
+    package = workspace.root / "models/iris/src/stevedore_model_iris"
+    for kind in ("predict", "score"):
+        tiny.write(package / f"{kind}.schema.json", SCHEMA)
+        tiny.write(package / "examples" / f"{kind}.json", "[1]")
     tiny.track(workspace.root)
     assert main(["lock", "pair"]) == 0
     kept = workspace.store.weights / "sha256" / SHA256
@@ -132,3 +137,45 @@ def test_fetched_ahead(
     assert main(["fetch-weights", "pair"]) == 0
     assert capsys.readouterr().out == f"{kept}\n"
     assert kept.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            ("size_bytes", "size_byte"),
+            (
+                "{file}: `weights[1].size_bytes`: missing; expected a whole number from 1 to "
+                "1099511627776\n  {file}: `weights[1].size_byte`: unknown key; did you mean "
+                "`size_bytes`?"
+            ),
+        ),
+        (
+            ("[sha256]", f'[sha256]\n"large.npy" = "{SHA256}"'),
+            (
+                "{file}: `sha256.large.npy`: is in `[[weights]]`, too, as a file that is fetched; "
+                "remove one\n  {file}: `sha256.large.npy`: expected a file in `weights/`, found "
+                "none of that name"
+            ),
+        ),
+    ],
+)
+def test_a_record_that_is_wrong(
+    workspace: Workspace,
+    large: Path,
+    capsys: pytest.CaptureFixture[str],
+    change: tuple[str, str],
+    problem: str,
+) -> None:
+    """It is told before a wheel is built, with file and key."""
+    assert declare(str(large)) == 0
+    package = workspace.root / "models/iris/src/stevedore_model_iris"
+    for kind in ("predict", "score"):
+        tiny.write(package / f"{kind}.schema.json", SCHEMA)
+        tiny.write(package / "examples" / f"{kind}.json", "[1]")
+    record = workspace.root / RECORD
+    record.write_text(record.read_text().replace(*change))
+    tiny.track(workspace.root)
+    assert main(["lock", "pair"]) == 1
+    told = problem.format(file="src/stevedore_model_iris/weights/weights.toml")
+    assert capsys.readouterr().err.endswith(f"{workspace.root}/models/iris: 2 problems\n  {told}\n")

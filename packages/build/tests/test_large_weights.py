@@ -41,6 +41,14 @@ from stevedore_core.weights import WeightsRecord, record_weights
 CONTENT = bytes(range(256)) * 4096
 PACKAGE = "models/adder/src/stevedore_model_adder"
 
+SCHEMA = json.dumps(
+    {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "array",
+        "items": {"type": "number", "minimum": 0},
+    }
+)
+
 CODE = '''
 """The model `adder`, which adds what its weights hold at a place, modulo 256."""
 import mmap
@@ -128,6 +136,8 @@ def repository(place: Repository) -> Repository:
     """The repository with the model as it is at first."""
     tiny.add_adder(place.workspace.root)
     tiny.write(place.workspace.root / PACKAGE / "__init__.py", CODE)
+    for kind in ("predict", "score"):
+        tiny.write(place.workspace.root / PACKAGE / f"{kind}.schema.json", SCHEMA)
     place.record("model-1")
     return place
 
@@ -194,6 +204,31 @@ def test_they_are_fetched_again_when_the_store_is_gone(repository: Repository) -
     again = repository.layers()["weights"]
     assert again == before
     assert len(repository.server.asked) == asked + 1
+
+
+def test_an_older_version_has_its_own(
+    repository: Repository, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Built from git history, a version fetches what its record named; both can ship together."""
+    tiny.commit(repository.workspace.root)
+    before = repository.layers()
+    project = repository.workspace.root / "models/adder/pyproject.toml"
+    project.write_text(project.read_text().replace('version = "1.0.0"', 'version = "1.1.0"'))
+    repository.serve("model-3").write_bytes(CONTENT[1:])
+    repository.record("model-3")
+    tiny.commit(repository.workspace.root)
+    assert "taken from git history" not in capsys.readouterr().err
+    assert repository.layers() == before
+    assert "`adder` 1.0.0 is taken from git history" in capsys.readouterr().err
+    manifest = Manifest.from_text(
+        'name = "both"\nversion = "1.0.0"\npython = "3.11"\n[models]\nadder = ["1.1.0", "1.0.0"]\n',
+        file="both",
+    )
+    lock = lock_manifest(manifest, wheels_of(manifest, workspace=repository.workspace))
+    store = repository.workspace.store
+    layers = layers_of(manifest, lock, store=store, platform=LINUX_AMD64, libraries=None)
+    weights = [layer for layer in layers if layer.name.startswith("weights/")]
+    assert weights == [repository.layers("1.1.0")["weights"], before["weights"]]
 
 
 def test_what_is_fetched_is_listed(repository: Repository) -> None:

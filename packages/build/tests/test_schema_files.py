@@ -57,6 +57,7 @@ def adder(repository: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The repository with `adder` as it is at first, but for the type it declares."""
     shutil.rmtree(repository.root / "models/adder", ignore_errors=True)
     tiny.add_adder(repository.root)
+    tiny.write(repository.root / PREDICT, '{"type": "array", "items": {"type": "number"}}')
     declare(repository, PAYLOADS)
     monkeypatch.chdir(repository.root)
     return repository
@@ -84,6 +85,7 @@ def test_file_is_written(adder: Workspace, capsys: pytest.CaptureFixture[str]) -
         (
             f"`{PREDICT}` changed:\n"
             f"  `/$schema`: `nothing` became `{DRAFT}` (major)\n"
+            "  `/items/minimum`: `nothing` became `0` (major)\n"
             "  `/minItems`: `nothing` became `1` (major)\n"
             '  `/title`: `nothing` became `"Summands"` (patch)'
         ),
@@ -170,6 +172,26 @@ def test_no_types(adder: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
         "error: model `adder` declares no types: expected `PredictPayload` or `ScorePayload` in "
         f"`{ADDER / 'payloads.py'}`, found no such file among those that git tracks"
     )
+
+
+def test_files_that_do_not_fit_yet(adder: Workspace) -> None:
+    """Examples, weights and the other schema may be missing or wrong while a type is changed."""
+    for file in ("score.schema.json", "weights/weights.toml"):
+        (adder.root / ADDER / file).unlink()
+    tiny.write(adder.root / ADDER / "examples/predict.json", '["of another type"]')
+    tiny.track(adder.root)
+    assert main(["schemas", "adder"]) == 0
+    assert (adder.root / PREDICT).read_text() == WRITTEN
+
+
+def test_project_that_is_none(adder: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is wrong in the project is told as where its wheel is built."""
+    project = adder.root / "models/adder/pyproject.toml"
+    project.write_text(project.read_text().replace("requires-python", "require-python"))
+    assert main(["schemas", "adder"]) == 1
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told.startswith(f"error: {project.parent}: pyproject.toml: ")
+    assert "`requires-python`" in told
 
 
 def test_package_that_ends_the_process(

@@ -242,12 +242,18 @@ def test_a_wheel_with_a_file_that_is_too_large(workspace: Workspace, tmp_path: P
     assert str(caught.value).startswith(f"{wheel}: `{name}`: has 50.0 MB; a file of more than ")
 
 
-def test_a_record_of_weights_that_is_wrong(workspace: Workspace) -> None:
-    """It is told when the wheel is built, not when somebody wants to fetch."""
-    record = workspace.root / "models/iris/src/stevedore_model_iris/weights/weights.toml"
-    tiny.write(record, 'created = 2026-01-31T12:00:00Z\n[sha256]\n[[weight]]\nfile = "a"\n')
-    tiny.track(workspace.root)
-    assert refusal(workspace) == (
-        f"{workspace.root / 'models/iris'}: `weights.toml`: `weight`: unknown key; did you mean "
-        "`weights`?"
+def test_a_record_of_weights_that_is_wrong(workspace: Workspace, tmp_path: Path) -> None:
+    """It is told when a wheel is taken, not when somebody wants to fetch."""
+    built = build(workspace).path
+    wheel = tmp_path / built.name
+    shutil.copyfile(built, wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(
+            "stevedore_model_iris/weights/weights.toml",
+            'created = 2026-01-31T12:00:00Z\n[sha256]\n[[weight]]\nfile = "a"\n',
+        )
+    with pytest.raises(WorkspaceInvalid) as caught:
+        take_wheel(wheel, model="iris", version="1.0.0", store=workspace.store)
+    assert str(caught.value) == (
+        f"{wheel}: `weights.toml`: `weight`: unknown key; did you mean `weights`?"
     )

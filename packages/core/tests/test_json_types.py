@@ -13,6 +13,7 @@ import numpy as np
 import pydantic
 import pytest
 from numpy.typing import NDArray
+from typing_extensions import TypeAliasType
 
 from stevedore_core.arrays import array
 from stevedore_core.json_types import read_type
@@ -172,3 +173,18 @@ def test_order_of_fields_is_known() -> None:
         frozenset({"rows"}): ("rows",),
         frozenset({"width", "height"}): ("width", "height"),
     }
+
+
+@pytest.mark.parametrize(
+    ("alias", "said"),
+    [
+        (TypeAliasType("Alias", list[int]), []),
+        (
+            TypeAliasType("Alias", set[int]),
+            ["`PredictPayload`: `set`: JSON has arrays only; use `list`"],
+        ),
+    ],
+)
+def test_aliases_are_looked_through(alias: Any, said: list[str]) -> None:
+    """What stands behind a name of its own counts."""
+    assert objections(list[alias]) == said

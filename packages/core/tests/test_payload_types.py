@@ -24,12 +24,14 @@ import jsonschema  # type: ignore[import-untyped]  # it ships no types
 import msgspec
 import pydantic
 import pytest
+import typing_extensions
 from msgspec import Meta
 
 from stevedore_core.arrays import Axis, array
 from stevedore_core.errors import ModelAbsent, ModelBroken, PayloadInvalid, SchemaInvalid
 from stevedore_core.number_arrays import number_array_decoder
 from stevedore_core.payload_types import declared_schemas, main, schema_of
+from stevedore_core.schema_faults import schema_faults
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json
 
@@ -407,6 +409,18 @@ class Boxed(TypedDict, Generic[T]):
     content: T
 
 
+class Counted(typing_extensions.TypedDict):
+    """Of the module that pydantic asks for before Python 3.12."""
+
+    count: int
+
+
+class Holder(pydantic.BaseModel):
+    """A pydantic model with a `TypedDict` inside."""
+
+    counted: list[Counted]
+
+
 Cents = NewType("Cents", int)
 
 
@@ -423,6 +437,8 @@ Cents = NewType("Cents", int)
         (Point, [1, 2], [1]),
         (tuple[int, str], [1, "a"], ["a", 1]),
         (tuple[int, ...], [1, 2, 3], [1, "a"]),
+        (Counted, {"count": 1}, {"count": 1, "more": 2}),
+        (Holder, {"counted": [{"count": 1}]}, {"counted": [{"counts": 1}]}),
         (Boxed[int], {"content": 1}, {"content": "a"}),
         (list[Cents], [1], [0.5]),
         (Boxed[Any], {"content": [None]}, {}),
@@ -434,8 +450,15 @@ Cents = NewType("Cents", int)
 def test_other_types(kind: Any, admitted: Json, refused: Json) -> None:
     """What else has a schema has one that means it."""
     schema = given(kind)
+    assert schema_faults(schema) == []
     assert admits(schema, admitted)
     assert not admits(schema, refused)
+
+
+@pytest.mark.parametrize("kind", [*KINDS.values(), FLOWERS, Tree, list[Labelled]], ids=str)
+def test_nothing_is_wrong_with_what_is_written(kind: Any) -> None:
+    """What is said of schemas that are written by hand is not said of these."""
+    assert schema_faults(given(kind)) == []
 
 
 def test_every_type_has_one_text() -> None:

@@ -92,8 +92,6 @@ def _receive(url: str, into: Path, *, size_bytes: int, show: Callable[[int], Non
         there_bytes = file.tell()
         if there_bytes == size_bytes:
             return
-        if there_bytes > size_bytes:
-            raise _RangeRefused
         with _answer(url, there_bytes) as answer:
             if answer.status != http.client.PARTIAL_CONTENT:  # the whole, from its beginning
                 file.truncate(0)

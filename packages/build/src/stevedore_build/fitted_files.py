@@ -80,6 +80,7 @@ def read_fitted(
     version = max(_versions(skops), default=its.version)
     has_columns = "feature_names_in_" in json.dumps(skops)
     requires = _requires(its, version, has_columns=has_columns) + core_requires(workspace)
+    requires += its.probe_requires
     python = python_with(requires, store=workspace.store)
     with step(f"Looking into {file.name}"):
         probe = [str(its.directory / "probe.py"), str(file.absolute()), *trusted]

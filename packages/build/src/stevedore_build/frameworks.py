@@ -33,6 +33,8 @@ class Framework:
     """Of the distribution that trains, where nothing else says it."""
     mark: str
     """What stands near the beginning of its files of text."""
+    probe_requires: tuple[str, ...]
+    """What looking into its files takes beside what its models require."""
 
     @property
     def directory(self) -> Path:
@@ -65,4 +67,5 @@ def _read(file: Path) -> Framework:
         suffixes=tuple(table["suffixes"]),
         version=table["version"],
         mark=table.get("mark", ""),
+        probe_requires=tuple(table.get("probe", ())),
     )

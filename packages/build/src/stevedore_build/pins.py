@@ -23,7 +23,13 @@ from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
 from stevedore_core.spelling import did_you_mean
 
-__all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "refuse_other_than_released", "wheels_of"]
+__all__ = [
+    "INDEX_VARIABLE",
+    "WHEEL_STORE",
+    "refuse_other_than_released",
+    "shared_wheels",
+    "wheels_of",
+]
 
 INDEX_VARIABLE: Final = "STEVEDORE_INDEX_URL"
 """Names a package index in place of the manifest's; may hold user and password."""
@@ -57,6 +63,16 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
     if missing:
         raise WorkspaceInvalid(_nowhere(missing, manifest, workspace, versions))
     return OwnWheels(core=core, api=api, models=models)
+
+
+def shared_wheels(workspace: Workspace) -> tuple[OwnWheel, OwnWheel]:
+    """Return the wheels of core and api, which every manifest needs."""
+    shared = workspace.shared_packages()
+    if not shared:
+        return pinned_wheels(workspace)
+    here = build_wheels(shared, workspace=workspace, store=workspace.store)
+    core, api = (here[package.distribution] for package in shared)
+    return core, api
 
 
 def refuse_other_than_released(wheels: OwnWheels, *, workspace: Workspace) -> None:

@@ -5,18 +5,28 @@ The types are read where the model runs: in a process of its own, on the layout 
 
 import json
 import os
-from dataclasses import dataclass
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from stevedore_build.compatibility import Change, compare
+from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import CheckFailed, WorkspaceInvalid
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
-from stevedore_build.processes import run
-from stevedore_build.serving import model_alone
+from stevedore_build.locking import lock_manifest
+from stevedore_build.model_projects import project_problems
+from stevedore_build.pins import shared_wheels
+from stevedore_build.processes import git, run
+from stevedore_build.serving import PYTHON_ALONE
+from stevedore_build.wheels import OwnWheels, build_exported
 from stevedore_build.workspace import Package, Workspace
-from stevedore_core.errors import BodyNotJson
+from stevedore_core.errors import BodyNotJson, DocumentInvalid
+from stevedore_core.layout import Layout
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
 from stevedore_core.strict_json import Json, decode
 
 __all__ = ["SchemaFile", "schema_files", "text_of"]
@@ -70,12 +80,10 @@ def schema_files(name: str, *, workspace: Workspace) -> tuple[SchemaFile, ...]:
 
 def _declared(package: Package, workspace: Workspace) -> dict[str, Json]:
     """Return by file name what the types of a model give."""
-    served = model_alone(package.folder, workspace=workspace)
-    lock, store = served.lock, workspace.store
-    layout = make_layout(served.manifest, lock, store=store)
+    lock, layout = _types_alone(package, workspace)
     model = lock.model(package.folder)
     path = layout.worker_path(model.environment, [(model.name, model.version)])
-    python = find_interpreter(lock.python, store=store).program
+    python = find_interpreter(lock.python, store=workspace.store).program
     printed = run(
         [str(python), "-S", "-m", "stevedore_core.payload_types", package.folder],
         env={
@@ -90,6 +98,41 @@ def _declared(package: Package, workspace: Workspace) -> dict[str, Json]:
     if "error" in told:
         raise CheckFailed(f"model `{package.folder}`: {told['error']}")
     return told["schemas"]
+
+
+def _types_alone(package: Package, workspace: Workspace) -> tuple[Lock, Layout]:
+    """Return a layout with the Python of one model, and nothing that its schemas speak of.
+
+    The files that are to be written, and examples that fit them only then, would make its wheel one
+    that must not be shipped.
+    """
+    store = workspace.store
+    if problems := project_problems(package):
+        raise WorkspaceInvalid(f"{package.directory}: {'; '.join(problems)}")
+    with draft_directory(store.drafts) as scratch:
+        wheel = build_exported(_python_of(package, workspace, scratch), store=store)
+    core, api = shared_wheels(workspace)
+    wheels = OwnWheels(core=core, api=api, models={(package.folder, wheel.version): wheel})
+    manifest = Manifest.of_model(package.folder, version=wheel.version, python=PYTHON_ALONE)
+    kept = store.locks / "types" / package.folder
+    previous = None
+    with suppress(DocumentInvalid):
+        previous = Lock.read(kept)
+    lock = lock_manifest(manifest, wheels, previous=previous)
+    lock.write(kept)
+    return lock, make_layout(manifest, lock, store=store)
+
+
+def _python_of(package: Package, workspace: Workspace, scratch: Path) -> Package:
+    """Copy the project and the Python of a model, as far as git tracks them."""
+    place = str(package.directory.relative_to(workspace.root))
+    for file in git("ls-files", "-z", "--", place, cwd=workspace.root).split("\0"):
+        inside, path = file.removeprefix(f"{place}/"), workspace.root / file
+        is_wanted = "/" not in inside or (inside.startswith("src/") and inside.endswith(".py"))
+        if inside and is_wanted and path.is_file() and not path.is_symlink():
+            (scratch / inside).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, scratch / inside)
+    return replace(package, directory=scratch)
 
 
 def _changes(file: Path, document: Json) -> tuple[Change, ...] | None:

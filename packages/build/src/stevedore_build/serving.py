@@ -23,6 +23,7 @@ from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 __all__ = [
+    "PYTHON_ALONE",
     "Served",
     "composition_now",
     "fresh",
@@ -32,7 +33,7 @@ __all__ = [
     "serving_command",
 ]
 
-_PYTHON = "3.11"
+PYTHON_ALONE = "3.11"
 """The minor version on which a model without a composition is served."""
 
 _FOR_TESTS = ("STEVEDORE_ENGINES", "STEVEDORE_REQUIRE_ENGINE", "STEVEDORE_TEST_DATA")
@@ -89,7 +90,7 @@ def model_alone(name: str, *, workspace: Workspace) -> Served:
     package = workspace.model(name)
     wheels = build_wheels([package], workspace=workspace, store=workspace.store)
     version = wheels[package.distribution].version
-    manifest = Manifest.of_model(name, version=version, python=_PYTHON)
+    manifest = Manifest.of_model(name, version=version, python=PYTHON_ALONE)
     return _locked_aside(manifest, workspace, kept=workspace.store.locks / "models" / name)
 
 

@@ -12,7 +12,15 @@ from typing import Final
 
 from stevedore_core.fields import SHA256, Fields, Grammar
 
-__all__ = ["FILE_NAME", "SOURCE_PATH", "URL", "FetchedFile", "digest_of", "read_fetched"]
+__all__ = [
+    "FILE_NAME",
+    "SOURCE_PATH",
+    "URL",
+    "FetchedFile",
+    "digest_of",
+    "fetched_in",
+    "read_fetched",
+]
 
 FILE_NAME: Final = Grammar(
     pattern=re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9][A-Za-z0-9._+-]*"),
@@ -110,13 +118,19 @@ def read_fetched(record: dict[str, object], *, file: str) -> tuple[FetchedFile, 
     fields = Fields(table=record, file=file)
     for key in _REST:
         fields.has(key)
+    found = fetched_in(fields)
+    fields.finish()
+    return found
+
+
+def fetched_in(fields: Fields) -> tuple[FetchedFile, ...]:
+    """Read the tables `[[weights]]` among the fields of a record, which note what is wrong."""
     found: dict[str, FetchedFile] = {}
     for entry in fields.each("weights") if fields.has("weights") else ():
         one = _fetched(entry)
         if one.name and one.name in found:
             entry.note("file", f"`{one.name}` is listed twice")
         found[one.name] = one
-    fields.finish()
     return tuple(sorted(found.values(), key=lambda one: one.name))
 
 

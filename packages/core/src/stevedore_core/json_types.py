@@ -20,7 +20,6 @@ from typing import (
     get_args,
     get_origin,
     get_type_hints,
-    is_typeddict,
 )
 
 import msgspec
@@ -95,6 +94,8 @@ class _Reading:
             yield from self._of_annotated(arguments, where)
         elif isinstance(kind, NewType):
             yield from self.of(kind.__supertype__, where)
+        elif hasattr(kind, "__value__"):  # what the statement `type` makes, since Python 3.12
+            yield from self.of(kind.__value__, where)
         elif origin is None:
             yield from self._of_class(kind, where)
         else:
@@ -150,7 +151,7 @@ class _Reading:
 
 def _has_fields(kind: Any) -> bool:
     return isinstance(kind, type) and (
-        is_typeddict(kind)
+        (issubclass(kind, dict) and hasattr(kind, "__total__"))  # of typing or typing_extensions
         or is_dataclass(kind)
         or issubclass(kind, msgspec.Struct)
         or _is_model(kind)

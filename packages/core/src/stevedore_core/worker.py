@@ -19,7 +19,7 @@ from stevedore_core import calls
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import ModelNotReady, OutputNotJson, PayloadInvalid, StevedoreError
 from stevedore_core.frames import MAX_BODY_BYTES, Frame, FrameBuffer, Kind, pack
-from stevedore_core.logs import configure_logging
+from stevedore_core.logs import configure_logging, unsilence_logging
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
 from stevedore_core.strict_json import encode
@@ -117,6 +117,7 @@ def _reply(predictor: Predictor | None, frame: Frame, result: bytes | StevedoreE
             return Frame(frame.following, Kind.ANSWER, frame.model, result)
         result = OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
     if result.__cause__ is not None:
+        unsilence_logging()
         _log.error("model `%s`", predictor.name if predictor else frame.model, exc_info=result)
     return Frame(frame.following, Kind.REFUSAL, frame.model, _refusal(result))
 

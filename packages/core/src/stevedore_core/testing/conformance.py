@@ -5,17 +5,8 @@ class TestConformance(Conformance):
     float_tolerance = 1e-9
 """
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from copy import deepcopy
-from datetime import UTC, datetime, timedelta
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
-from shutil import copytree, ignore_patterns
 from typing import Any, ClassVar
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -24,25 +15,25 @@ import pytest
 from stevedore_core import self_test
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import OutputNotJson, PayloadInvalid, PredictorFailed, SchemaInvalid
-from stevedore_core.model_package import GROUP
-from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
 from stevedore_core.schema_faults import schema_faults, words_of
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
+from stevedore_core.testing.package_rules import PackageRules
 from stevedore_core.testing.payloads import (
     PayloadCase,
     bound_payloads,
     invalid_payloads,
     item_counts,
+    without_optional,
 )
-from stevedore_core.weights import RECORD, WeightsRecord
+from stevedore_core.testing.process_rules import ProcessRules
 
 __all__ = ["Conformance"]
 
 
-class Conformance:
+class Conformance(PackageRules, ProcessRules):
     """The rules that every model package keeps; each test's docstring is a rule.
 
     Each test gets a Predictor of its own. Where loading takes long, override the fixture
@@ -61,25 +52,6 @@ class Conformance:
         """Load the model by its entry point."""
         return load_model(self.model)
 
-    def test_version_is_that_of_the_package(self, predictor: Predictor) -> None:
-        """The entry point loads a Predictor with the name and version of its distribution."""
-        distribution = _entry_point(self.model).dist
-        expected = f"stevedore-model-{predictor.name} {predictor.version}".replace("_", "-")
-        found = "none" if distribution is None else f"{distribution.name} {distribution.version}"
-        if found != expected:
-            pytest.fail(f"the Predictor calls for the distribution `{expected}`, found `{found}`")
-
-    def test_created_is_in_the_past(self, predictor: Predictor) -> None:
-        """`created` is a time in ISO 8601, in UTC, and not in the future."""
-        try:
-            created = datetime.fromisoformat(predictor.created)
-        except (TypeError, ValueError):
-            pytest.fail(f"`created` must be an ISO 8601 time, found {predictor.created!r}")
-        if created.utcoffset() != timedelta(0):
-            pytest.fail(f"`created` must be in UTC, found {predictor.created!r}")
-        if created > datetime.now(UTC):
-            pytest.fail(f"`created` must not be in the future, found {predictor.created!r}")
-
     def test_schemas_are_valid_in_the_draft_they_name(self, predictor: Predictor) -> None:
         """Each schema names its draft in `$schema` and is valid in that draft."""
         for name, schema, _ in _parts(predictor):
@@ -96,22 +68,6 @@ class Conformance:
         for name, schema, _ in _parts(predictor):
             for said in words_of(schema_faults(schema)):
                 pytest.fail(f"the {name} schema at {said}")
-
-    def test_schema_files_are_what_their_types_give(self) -> None:
-        """Where `payloads.py` declares a type, the schema file says what that type gives."""
-        try:
-            declared = declared_schemas(self.model)
-        except SchemaInvalid as error:
-            pytest.fail(str(error))
-        for file, expected in declared.items():
-            path = _package_directory(self.model) / file
-            found = decode(path.read_bytes()) if path.is_file() else None
-            if _sorted(found) != _sorted(expected):
-                (name,) = (name for name, written in NAMES.items() if written == file)
-                pytest.fail(
-                    f"`{file}` is not what `{name}` in `payloads.py` gives: "
-                    f"run `make schemas NAME={self.model}`"
-                )
 
     def test_schemas_refer_to_nothing_outside(self, predictor: Predictor) -> None:
         """A schema refers to itself only: nothing is ever fetched or read from a file."""
@@ -157,7 +113,8 @@ class Conformance:
         for name, schema, example in _parts(predictor):
             method = predictor.predict if name == "prediction" else predictor.score
             compiled = Schema.compile(schema, where=f"{name} schema")
-            for case in (*bound_payloads(schema, example), *item_counts(schema, example)):
+            cases = [*bound_payloads(schema, example), *item_counts(schema, example)]
+            for case in (*cases, *without_optional(schema, example)):
                 said = _outcome(method, case.payload) if _admits(compiled, case.payload) else None
                 if said is not None:
                     pytest.fail(f"the {name} schema admits {case.rule}, the Predictor: {said}")
@@ -178,6 +135,15 @@ class Conformance:
         answers = [(_predict(predictor, predictor.test_input), _score(predictor)) for _ in range(3)]
         if any(answer != answers[0] for answer in answers):
             pytest.fail("the same payload gets another answer when it is sent again")
+        schema = predictor.p_schema
+        others = (
+            *bound_payloads(schema, predictor.test_input),
+            *item_counts(schema, predictor.test_input),
+        )
+        for case in others:
+            _outcome(predictor.predict, case.payload)
+            if _predict(predictor, predictor.test_input) != answers[0][0]:
+                pytest.fail(f"the answer depends on what was asked before it: {case.rule}")
 
     def test_prediction_is_as_long_as_the_payload(self, predictor: Predictor) -> None:
         """A batchable model predicts one element for each instance."""
@@ -222,35 +188,12 @@ class Conformance:
         if not verdict.passed:
             pytest.fail(f"the self-test says `{verdict.reason}`: {verdict.detail}")
 
-    def test_weights_are_recorded(self) -> None:
-        """Each file in `weights/` has a recorded sha256, and each recorded file is there."""
-        weights = _package_directory(self.model) / "weights"
-        recorded = set(WeightsRecord.read(weights).sha256)
-        found = {path.name for path in weights.iterdir()} - {RECORD}
-        if recorded != found or not found:
-            pytest.fail(f"`{RECORD}` records {sorted(recorded)}, `weights/` holds {sorted(found)}")
-
-    def test_changed_weights_are_refused(self, tmp_path: Path) -> None:
-        """Loading checks the recorded sha256 of each file of weights."""
-        package = _package_directory(self.model)
-        for name in WeightsRecord.read(package / "weights").sha256:
-            parent = tmp_path / f"{name}.changed"
-            copy = copytree(package, parent / package.name, ignore=ignore_patterns("__pycache__"))
-            _flip_a_bit(copy / "weights" / name)
-            if (said := _load_in_a_process(self.model, parent)) != "WeightsMismatch":
-                pytest.fail(f"weights `{name}` with a flipped bit must be refused, found: {said}")
-
 
 def _parts(predictor: Predictor) -> list[tuple[str, Json, Json]]:
     return [
         ("prediction", predictor.p_schema, predictor.test_input),
         ("score", predictor.s_schema, predictor.score_test_input),
     ]
-
-
-def _sorted(schema: Json) -> str:
-    """Return JSON that is equal for equal values only; for Python, 1, 1.0 and True are the same."""
-    return json.dumps(schema, sort_keys=True)
 
 
 def _referee(schema: Json) -> Any:
@@ -270,7 +213,7 @@ def _outcome(method: Callable[[Json], Any], payload: Json) -> str | None:
     """Return the name of what a call raises, or that it has no JSON form; None if it answers."""
     try:
         encode(method(deepcopy(payload)))
-    except Exception as error:  # noqa: BLE001  # whatever it is, the test reports it
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever it is, the test reports it
         return type(error).__name__
     return None
 
@@ -292,33 +235,3 @@ def _instances(predictor: Predictor) -> list[Json]:
     if not isinstance(instances, list) or len(instances) < 2:  # noqa: PLR2004  # fewer are no batch
         pytest.fail("the prediction example of a batchable model must be an array of two or more")
     return instances
-
-
-def _entry_point(model: str) -> EntryPoint:
-    (entry,) = entry_points(group=GROUP, name=model)
-    return entry
-
-
-def _package_directory(model: str) -> Path:
-    package = import_module(_entry_point(model).module.partition(".")[0])
-    return Path(str(package.__file__)).parent
-
-
-def _flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
-
-
-def _load_in_a_process(model: str, first_on_path: Path) -> str:
-    """Return what a fresh process says that finds the model's package in `first_on_path`."""
-    path = os.pathsep.join([str(first_on_path), *filter(None, sys.path)])
-    done = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-P", "-m", "stevedore_core.testing.loading", model, str(first_on_path)],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = (done.stdout.split("\n") if done.returncode == 0 else done.stderr.split("\n"))[:-1]
-    return lines[-1] if lines else f"exit status {done.returncode}"

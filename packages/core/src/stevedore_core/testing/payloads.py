@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stevedore_core.strict_json import Json
 
-__all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts"]
+__all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts", "without_optional"]
 
 _Put = Callable[[Json], Json]
 """Makes a payload of the example by putting a value in one place."""
@@ -58,6 +58,27 @@ def item_counts(schema: Json, example: Json) -> list[PayloadCase]:
     most = _resolved(schema, schema).get("maxItems")
     counts = [0, 1, most] if isinstance(most, int) and most <= _MAX_ITEMS else [0, 1]
     return [PayloadCase(rule=f"{n} items", payload=_repeated(example, n)) for n in counts]
+
+
+def without_optional(schema: Json, example: Json) -> list[PayloadCase]:
+    """Return payloads like `example`, each without a property that `schema` does not require."""
+    return list(_less(schema, example, schema, "", lambda value: value))
+
+
+def _less(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Iterator[PayloadCase]:
+    schema = _resolved(schema, root)
+    if isinstance(value, list) and value:
+        inner = _item_schemas(schema, 1)[0]
+        yield from _less(inner, value[0], root, f"{where}/0", _put_item(put, value, 0))
+    if isinstance(value, dict):
+        required = schema.get("required")
+        for key, inner in _object(schema.get("properties")).items():
+            if key not in value:
+                continue
+            if not isinstance(required, list) or key not in required:
+                less = {name: item for name, item in value.items() if name != key}
+                yield PayloadCase(rule=f"no `{key}` at `{where}`", payload=put(less))
+            yield from _less(inner, value[key], root, f"{where}/{key}", _put_key(put, value, key))
 
 
 def _broken(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Iterator[PayloadCase]:
