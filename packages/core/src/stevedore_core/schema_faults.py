@@ -119,7 +119,7 @@ def _word_faults(schema: dict[str, Json], pointer: str, known: frozenset[str]) -
         if key.startswith(_OWN):
             continue
         if key not in known and key != "$schema":
-            meant = did_you_mean(key, sorted(known - schema.keys()))
+            meant = did_you_mean(key, known)
             yield Fault(pointer=here, problem=f"`{key}` is no keyword of its draft{meant}")
         elif key in KINDS and not _fits(key, value, known):
             expected = EXPECTED[KINDS[key]][0]
@@ -146,7 +146,7 @@ def _type_faults(schema: dict[str, Json], pointer: str, *, is_whole: bool) -> It
         told = [f"`{key}`" for key in speaking]
         if told and is_whole and not schema.keys() & set(_OTHER_RULES):
             fitting = " or ".join(f"`{name}`" for name in next(iter(speaking.values())))
-            problem = f"missing; {', '.join(told)} bind nothing else: expected {fitting}"
+            problem = f"missing; expected {fitting}: {', '.join(told)} bind no other values"
             yield Fault(pointer=here, problem=problem)
         return
     if said == []:
@@ -217,9 +217,8 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
         else:
             before = "/".join(["#", *steps[:number]])
             there = [f"{before}/{_step(name)}" for name in target if isinstance(name, str)]
-            meant = did_you_mean(f"{before}/{step}", there) or did_you_mean(
-                reference, _definitions(root)
-            )
+            meant = did_you_mean(reference, _definitions(root))
+            meant = meant or did_you_mean(f"{before}/{step}", there)
             yield Fault(
                 pointer=f"{pointer}/$ref",
                 problem=f"expected a place in this schema, found `{reference}`{meant}",

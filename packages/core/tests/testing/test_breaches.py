@@ -107,6 +107,7 @@ CHANGED: Final = "test_the_process_stays_as_it_was"
 MEMORY: Final = "test_memory_does_not_grow"
 VERSION: Final = "test_version_is_that_of_the_package"
 RECORDED: Final = "test_weights_are_recorded"
+TYPES: Final = "test_schema_files_are_what_their_types_give"
 WEIGHTS: Final = "test_changed_weights_are_refused"
 LOADING: Final = "test_loading_leaves_the_process_alone"
 ELSEWHERE: Final = "test_answers_are_the_same_elsewhere"
@@ -212,6 +213,8 @@ LEFT: Final[list[str]] = []
 OPEN: Final[list[Any]] = []
 GROWN: Final[list[Any]] = []
 
+NO_NUMBER: Final = "the output holds NaN or Infinity"
+
 BREACHES: Final[Mapping[str, Breach]] = {
     "changes the payload": Breach(
         methods={"convert_prediction_input": _pops},
@@ -219,7 +222,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
         rules=(INPUT, BOUNDS, LENGTH),
     ),
     "refuses what the schema admits": predicting(
-        _no_zero, "the prediction schema admits all numbers smallest, the Predictor: ZeroDiv", BOUNDS
+        _no_zero, "the prediction schema admits all numbers smallest, the", BOUNDS
     ),
     "accepts what the schema refuses": Breach(
         methods={"predict": _unchecked},
@@ -251,17 +254,17 @@ BREACHES: Final[Mapping[str, Breach]] = {
         BATCH,
     ),
     "not a number": predicting(
-        lambda _, sizes: [math.nan for _ in sizes], "the output holds NaN or Infinity", JSON, *FOLLOWING
+        lambda _, sizes: [math.nan for _ in sizes], NO_NUMBER, JSON, *FOLLOWING
     ),
     "infinite": predicting(
-        lambda _, sizes: [math.inf for _ in sizes], "the output holds NaN or Infinity", JSON, *FOLLOWING
+        lambda _, sizes: [math.inf for _ in sizes], NO_NUMBER, JSON, *FOLLOWING
     ),
-    "no JSON": predicting(lambda _, sizes: set(sizes), "the output has no JSON form", JSON, *FOLLOWING),
+    "no JSON": predicting(lambda _, sizes: set(sizes), "the output has no", JSON, *FOLLOWING),
     "not finite": scoring(
         math.nan, "the output holds NaN or Infinity", SCORES, BOUNDS, MEMORY, SAME, SELF_TEST
     ),
     "without direction": scoring(
-        {"worst": {"value": 1.0, "direction": "sideways"}}, "`run_scores` gave `worst`", SCORES, SELF_TEST
+        {"worst": {"value": 1.0, "direction": "sideways"}}, "`run_scores` gave", SCORES, SELF_TEST
     ),
     "without name": scoring({" ": 1.0}, "every score must have a name", SCORES),
     "no score": scoring({}, "`run_scores` returned no score", SCORES, SELF_TEST),
@@ -288,7 +291,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
         _leave_open, "answering: it leaves the open file `test_breaches.py` behind", STARTED, MEMORY
     ),
     "changes the environment": beside(
-        lambda: os.environ.update(STRAY="1"), "answering: it changes the environment: `STRAY`", CHANGED
+        lambda: os.environ.update(STRAY="1"), "answering: it changes the environment", CHANGED
     ),
     "changes the locale": beside(
         lambda: locale.setlocale(locale.LC_ALL, "C"), "answering: it changes the locale", CHANGED
@@ -438,7 +441,7 @@ def load():
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageBreach:
-    """A package that breaks a rule: what it adds to a prediction, what it does when it is loaded."""
+    """A package that breaks a rule: what it adds to predictions, what it does when loaded."""
 
     rules: tuple[str, ...]
     says: str
@@ -544,6 +547,7 @@ def objections_to_package(place: Path) -> dict[str, str]:
     rules: dict[str, Callable[[], None]] = {
         VERSION: lambda: suite.test_version_is_that_of_the_package(predictor),
         RECORDED: suite.test_weights_are_recorded,
+        TYPES: suite.test_schema_files_are_what_their_types_give,
         WEIGHTS: lambda: suite.test_changed_weights_are_refused(place),
         LOADING: lambda: suite.test_loading_leaves_the_process_alone(told),
         ELSEWHERE: lambda: suite.test_answers_are_the_same_elsewhere(predictor, told),
@@ -566,7 +570,7 @@ def test_every_breach_on_the_list_is_made() -> None:
 def test_every_rule_is_asked() -> None:
     """What is asked of breaches is the whole suite."""
     rules = {name for name, _ in inspect.getmembers(Suite, inspect.isfunction)}
-    of_packages = {VERSION, RECORDED, WEIGHTS, LOADING, ELSEWHERE}
+    of_packages = {VERSION, RECORDED, TYPES, WEIGHTS, LOADING, ELSEWHERE}
     asked = {*rules_of_predictors(), *of_packages}
     assert asked == {name for name in rules if name.startswith("test_")}
 
