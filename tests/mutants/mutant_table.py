@@ -24,6 +24,7 @@ REASONS: Final = {
     "needs it fails the conformance suite, by a payload without it",
     ("projects", "drop a required key"): "hatchling finds `src/<import name>` by itself: the wheel "
     "is the same",
+    ("manifests", "another kind of value"): "`workers` may be `auto` or a number: `1` is as good",
 }
 """Why the mutants of a rule that are not caught, or not well, are not."""
 

@@ -123,8 +123,8 @@ def _of_names(made: Any, schema: Any, place: Place) -> Iterator[Mutant]:
     """Misspell a keyword, and the names that stand in its value."""
     key, value, here = str(place[-1]), at(schema, place), _pointer(place)
     for name in spelt(key):
-        to, keys = renamed(schema, place, name), (_pointer((*place[:-1], name)), here)
-        yield made("misspell a keyword", f"{name} for {here}", to, keys, key)
+        to, either = renamed(schema, place, name), (_pointer((*place[:-1], name)), here)
+        yield made("misspell a keyword", f"{name} for {here}", to, either, key)
     for inner in value if key in _BY_NAME else ():
         rule = "misspell a property" if key == "properties" else "misspell a definition"
         for name in spelt(inner):
@@ -284,7 +284,8 @@ def _example_mutant(  # noqa: PLR0913, PLR0917  # each is a field
 
 def _of_value(made: Any, place: Place, value: Any, part: Any) -> Iterator[Mutant]:
     here = _pointer(place)
-    for other in (None, True, "text", 0.5, [], {}):
+    others: list[Any] = [None, True, "text", 0.5, [], {}]
+    for other in others:
         is_number = part.get("type") == "number" and isinstance(other, float)
         if type(other) is not type(value) and not is_number:
             yield made("another type", f"{other!r} at {here}", place, other)
@@ -513,12 +514,12 @@ def _wrong_backends(made: Any, document: Any) -> Iterator[Mutant]:
 def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
     document = tomllib.loads(text)
     made = partial(_table_mutant, "manifests", file)
-    models = [("models", name) for name in document["models"]]
+    models: list[Place] = [("models", name) for name in document["models"]]
     scores = [place for place, _ in places(document) if place[-2:-1] == ("min_score",)]
     yield from _misspelt_keys(made, document, "misspell a key", skipped=[*models, *scores])
     yield from _other_values(made, document)
     needed: list[Place] = [("name",), ("version",), ("python",), ("models",)]
-    pins = []
+    pins: list[Place] = []
     for place in models:
         pin = at(document, place)
         pins += [(*place, "version")] if isinstance(pin, dict) else []
@@ -535,7 +536,7 @@ def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
             mutant = made("a version that does not exist", what, to, keys)
             yield replace(mutant, hints=(*_HINTS, "change the pin"))
     for place in models:
-        for name in spelt(place[-1]):
+        for name in spelt(str(place[-1])):
             to, right = renamed(document, place, name), str(place[-1])
             hints = (right,) if name.islower() else ()  # of capitals it is said that none may be
             yield made("a wrong model", name, to, _named(("models", name)), *hints)
@@ -555,8 +556,8 @@ def _wrong_values(made: Any, document: Any) -> Iterator[Mutant]:
         for other in spelt(value) if place[-1] in choices else ():
             yield made("misspell a choice", other, to(other), keys, value)
         is_setting = isinstance(value, int) and "min_score" not in place
-        for other in (-1, 10**15) if is_setting else ():
-            yield made("out of range", f"{other} at `{_path(place)}`", to(other), keys)
+        for far in (-1, 10**15) if is_setting else ():
+            yield made("out of range", f"{far} at `{_path(place)}`", to(far), keys)
         if place[-1] == "environment":
             mutant = made("the same twice", "front", to("front"), keys)
             yield replace(mutant, hints=("choose another",))

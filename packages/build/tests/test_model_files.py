@@ -57,8 +57,9 @@ PROJECT = [
         'version = "1.0.0"',
         'verison = "1.0.0"',
         (
-            "2 problems\n  pyproject.toml: `project.version`: missing; expected one exact version such "
-            "as `1.0.0`\n  pyproject.toml: `project.verison`: unknown key; did you mean `version`?"
+            "2 problems\n  pyproject.toml: `project.version`: missing; expected one exact version "
+            "such as `1.0.0`\n  pyproject.toml: `project.verison`: unknown key; "
+            "did you mean `version`?"
         ),
     ),
     (
@@ -98,8 +99,8 @@ PROJECT = [
         "'ml-py-stevedore-core'",
         "'ml-py-stevedore-core', 'numpy=>2'",
         (
-            "`project.dependencies[2]`: expected a distribution and its versions, such as `numpy>=2`, "
-            "found `numpy=>2`"
+            "`project.dependencies[2]`: expected a distribution and its versions, such as "
+            "`numpy>=2`, found `numpy=>2`"
         ),
     ),
     (
@@ -142,8 +143,8 @@ FILES = [
         '"size": 1',
         '"sise": 1',
         (
-            "2 problems\n  PLACE/examples/score.json: `/0`: expected what `score.schema.json` says at "
-            '`/$defs/row/required`, `["size"]`, found `sise`; did you mean `size`?\n'
+            "2 problems\n  PLACE/examples/score.json: `/0`: expected what `score.schema.json` says "
+            'at `/$defs/row/required`, `["size"]`, found `sise`; did you mean `size`?\n'
             "  PLACE/examples/score.json: `/0`: expected what `score.schema.json` says at "
             "`/$defs/row/additionalProperties`, `false`, found `sise`; did you mean `size`?"
         ),

@@ -32,8 +32,8 @@ def faults(schema: dict[str, Json]) -> list[str]:
         (
             {"type": "arry"},
             (
-                "`/type`: expected one of `array`, `boolean`, `integer`, `null`, `number`, `object`, "
-                "`string`, found `arry`; did you mean `array`?"
+                "`/type`: expected one of `array`, `boolean`, `integer`, `null`, `number`, "
+                "`object`, `string`, found `arry`; did you mean `array`?"
             ),
         ),
         ({"type": []}, "`/type`: expected a type or an array of types, found `[]`"),

@@ -106,6 +106,7 @@ def answers_for(
         "float_tolerance": facts.float_tolerance,
         "from_file": from_file,
         "details": dict(facts.details),
+        "core": "" if workspace.shared_packages() is None else "../../packages/core",
         "license": _license(workspace),
         "author": _author(workspace),
         "template": f"{installed_version('ml-py-stevedore-build')} {digest_of()}",

@@ -340,7 +340,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
 
 def made(methods: Mapping[str, Callable[..., Any]]) -> Predictor:
     """Return a Doubler of which some methods are others."""
-    kind = type("Changed", (Doubler,), dict(methods))
+    kind: type[Predictor] = type("Changed", (Doubler,), dict(methods))
     return kind(None, "fake", ROWS, SCHEMA, ROWS, SCHEMA, "1.0.0")
 
 
