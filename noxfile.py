@@ -165,14 +165,6 @@ def site(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHON)
-def ways_in(session: nox.Session) -> None:
-    """Start a workspace in an empty directory, and import models of the original."""
-    install(session, "packages")
-    install_own(session)
-    session.run("pytest", "tests/ways_in", *session.posargs)
-
-
-@nox.session(python=PYTHON)
 def scaffolds(session: nox.Session) -> None:
     """Make model packages of each framework but PyTorch, test each, and serve all together."""
     install(session, "packages")
@@ -180,11 +172,30 @@ def scaffolds(session: nox.Session) -> None:
     session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
 
 
+@nox.session(python=PYTHON, venv_backend="venv")
+def scaffold_torch(session: nox.Session) -> None:
+    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
+    install(session, "packages")
+    install_own(session)
+    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
+    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
+    session.install("safetensors", f"torch=={version}")
+    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
+
+
 @nox.session(python=PYTHON)
 def first_model(session: nox.Session) -> None:
     """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
     install(session, "packages")
     session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Follow the tutorial; start in an empty directory; import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -57,7 +57,7 @@ def run_in_package(
     """
     python = python_with(_requirements(directory, workspace), store=workspace.store)
     with step(title), _metadata(directory) as metadata:
-        path = [directory / "src", _core_place(workspace), metadata]
+        path = [directory / "src", _core(workspace)[0], metadata]
         variables = {"PYTHONPATH": os.pathsep.join(map(str, path)), "PYTHONSAFEPATH": "1"}
         return run_python(python, arguments, cwd=directory, variables=variables)
 
@@ -75,19 +75,16 @@ def run_python(
 
 def core_requires(workspace: Workspace) -> list[str]:
     """Return what core requires."""
-    if workspace.shared_packages() is not None:
-        return _project(workspace.root / "packages" / "core")["dependencies"]
-    core, _ = pinned_wheels(workspace)
-    needed = [Requirement(text) for text in core.requires]
-    return [str(need) for need in needed if need.marker is None or need.marker.evaluate()]
+    return _core(workspace)[1]
 
 
-def _core_place(workspace: Workspace) -> Path:
-    """Return where core is imported from: its sources, or a wheel, which Python can read."""
-    if workspace.shared_packages() is not None:
-        return workspace.root / "packages" / "core" / "src"
-    core, _ = pinned_wheels(workspace)
-    return core.path
+def _core(workspace: Workspace) -> tuple[Path, list[str]]:
+    """Return where core is imported from, its sources or its wheel, and what it requires."""
+    shared = workspace.shared_packages()
+    if shared:
+        return shared[0].directory / "src", _project(shared[0].directory)["dependencies"]
+    wheel, _ = pinned_wheels(workspace)
+    return wheel.path, [line for line in wheel.requires if "extra ==" not in line]
 
 
 def _requirements(directory: Path, workspace: Workspace) -> list[str]:
