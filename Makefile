@@ -106,6 +106,10 @@ new-model: tools ## Make model package NAME with FRAMEWORK=sklearn, or FROM=file
 train-model: tools ## Run the train.py of model NAME; FROM=file where its weights are trained elsewhere
 	@$(STEVEDORE) train-model "$(GIVEN)" $(if $(FROM),--from "$(FROM)")
 
+.PHONY: update-model
+update-model: tools ## Merge a newer template into model NAME, which new-model made; conflicts are marked
+	@$(STEVEDORE) update-model "$(GIVEN)"
+
 .PHONY: test-model
 test-model: tools ## Test model NAME alone, with every set of pins that ships it
 	@$(NOX) -s test_model -- "$(GIVEN)"

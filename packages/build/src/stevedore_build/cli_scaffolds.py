@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 from stevedore_build.composition_scaffolds import new_composition
+from stevedore_build.console import notice
 from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.fitted_files import made_up, read_fitted
 from stevedore_build.frameworks import Framework, find_framework, frameworks
+from stevedore_build.scaffold_updates import update_model
 from stevedore_build.scaffolds import new_model, refuse_taken, train_model
 from stevedore_build.workspace import Workspace
 
@@ -36,6 +38,12 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument("--models", default="", help="their names, separated by spaces")
     command.set_defaults(command=_new_composition)
 
+    command = commands.add_parser(
+        "update-model", help="merge a newer template into a model package that was made from it"
+    )
+    command.add_argument("name", help="the model")
+    command.set_defaults(command=_update_model)
+
     command = commands.add_parser("train-model", help="run a model's train.py")
     command.add_argument("name", help="the model")
     command.add_argument(
@@ -62,6 +70,14 @@ def _new_composition(workspace: Workspace, parsed: argparse.Namespace) -> None:
     place, verdict = new_composition(parsed.name, models, workspace=workspace)
     print(verdict)  # noqa: T201
     print(place.relative_to(workspace.root))  # noqa: T201
+
+
+def _update_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    update = update_model(parsed.name, workspace=workspace)
+    for file in update.changed:
+        print(f"{file}: conflicts" if file in update.conflicts else file)  # noqa: T201
+    if not update.changed:
+        notice(f"`models/{parsed.name}` is what the template makes now, but for its author's edits")
 
 
 def _train_model(workspace: Workspace, parsed: argparse.Namespace) -> None:

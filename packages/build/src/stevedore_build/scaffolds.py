@@ -15,6 +15,7 @@ from stevedore_build.console import notice
 from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.fitted_files import ModelFacts
+from stevedore_build.frameworks import TEMPLATE
 from stevedore_build.model_environments import run_in_package
 from stevedore_build.processes import git
 from stevedore_build.templating import digest_of, render
@@ -22,7 +23,7 @@ from stevedore_build.workspace import Workspace
 from stevedore_core.fields import NAME, normalise, quote
 from stevedore_core.strict_json import Json
 
-__all__ = ["answers_for", "new_model", "refuse_taken", "train_model"]
+__all__ = ["answers_for", "new_model", "refuse_taken", "template_now", "train_model"]
 
 _EXAMPLES: Final = 5
 _SHADOWED: Final = frozenset(
@@ -106,10 +107,16 @@ def answers_for(
         "float_tolerance": facts.float_tolerance,
         "from_file": from_file,
         "details": dict(facts.details),
+        "core": "" if workspace.shared_packages() is None else "../../packages/core",
         "license": _license(workspace),
         "author": _author(workspace),
-        "template": f"{installed_version('ml-py-stevedore-build')} {digest_of()}",
+        "template": template_now(),
     }
+
+
+def template_now(template: Path = TEMPLATE) -> str:
+    """Return the version of this package and the digest of the template that it has."""
+    return f"{installed_version('ml-py-stevedore-build')} {digest_of(template)}"
 
 
 def _class_name(name: str) -> str:
