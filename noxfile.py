@@ -5,7 +5,6 @@ Everything is discovered: a new model or composition is tested without an edit h
 
 # `ml-stevedore init` writes this file too, without what `(only here` and `only here)` enclose.
 import json
-import shutil
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
@@ -157,7 +156,8 @@ def site(session: nox.Session) -> None:
     """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
     install(session, "docs")
     session.env["PYTHONPATH"] = "packages/core/src"
-    shutil.rmtree(ROOT / "site", ignore_errors=True)  # a page that is gone is not to be found
+    # A page that is gone is not to be found.
+    session.run("rm", "-rf", str(ROOT / "site"), external=True)
     strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
     doctrees = str(Path(session.create_tmp()) / "doctrees")
     session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
@@ -172,6 +172,17 @@ def scaffolds(session: nox.Session) -> None:
     session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
 
 
+@nox.session(python=PYTHON, venv_backend="venv")
+def scaffold_torch(session: nox.Session) -> None:
+    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
+    install(session, "packages")
+    install_own(session)
+    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
+    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
+    session.install("safetensors", f"torch=={version}")
+    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
+
+
 @nox.session(python=PYTHON)
 def first_model(session: nox.Session) -> None:
     """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
@@ -181,7 +192,7 @@ def first_model(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def ways_in(session: nox.Session) -> None:
-    """Start a workspace in an empty directory, and import models of the original."""
+    """Follow the tutorial; start in an empty directory; import models of the original."""
     install(session, "packages")
     install_own(session)
     session.run("pytest", "tests/ways_in", *session.posargs)

@@ -63,7 +63,7 @@ def knobs(makefile: str) -> dict[str, tuple[str, list[str]]]:
     used: dict[str, list[str]] = {name: [] for name in defaults}
     for block in makefile.split("\n.PHONY: ")[1:]:
         (target,) = targets(block)
-        for name, definition in fixed:
+        for name, definition in fixed * 2:  # one may use another
             block = block.replace(f"$({name})", definition)  # noqa: PLW2901
         for name in dict.fromkeys(re.findall(r"\$\(([A-Z]+)\)", block)):
             if target != "help":
@@ -107,7 +107,7 @@ def _knobs(makefile: str) -> Iterator[str]:
     for name, (default, by) in knobs(makefile).items():
         used = "all that start an engine" if by == ["all"] else ", ".join(f"`{t}`" for t in by)
         shown = f"`{default}`" if default else ""
-        yield f"| `{name}` | {'what is here' if '$(' in default else shown} | {used} |"
+        yield f"| `{name}` | {'worked out' if '$(' in default else shown} | {used} |"
     yield ""
 
 

@@ -31,7 +31,10 @@ DOCUMENTS: Final = sorted(
         check=True,
     ).stdout.split()
 )
-RUN_ELSEWHERE: Final = {"README.md": "test_readme.py", "tutorial.md": "test_tutorial.py"}
+RUN_ELSEWHERE: Final = {
+    "README.md": "tests/docs/test_readme.py",
+    "docs/tutorial.md": "tests/ways_in/test_tutorial.py",
+}
 """Documents whose commands a test of their own runs, one after another."""
 
 each_document = pytest.mark.parametrize(
@@ -81,8 +84,9 @@ def test_commands_exist(document: Path) -> None:
 @each_document
 def test_commands_are_run_or_say_why_not(document: Path) -> None:
     """A block of commands is run by a test, or a comment above it gives the reason."""
-    if document.name in RUN_ELSEWHERE:
-        assert (Path(__file__).parent / RUN_ELSEWHERE[document.name]).is_file()
+    name = str(document.relative_to(ROOT))
+    if name in RUN_ELSEWHERE:
+        assert (ROOT / RUN_ELSEWHERE[name]).is_file()
         return
     unexplained = [s.line for s in snippets_of(document, *SHELLS) if s.reason is None]
     assert unexplained == []

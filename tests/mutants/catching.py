@@ -42,7 +42,7 @@ class Catch:
         """Say what is missing in a message; nothing if it names file, key and a suggestion."""
         if not self.by:
             return "not caught"
-        if not any(name in self.message for name in (mutant.file.name, *mutant.files)):
+        if mutant.file.name not in self.message:
             return "no file"
         if mutant.keys and not any(key in self.message for key in mutant.keys):
             return "no key"

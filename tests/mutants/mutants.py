@@ -65,8 +65,6 @@ class Mutant:
     """A good message names one of them; nothing if it only has to name the file."""
     hints: tuple[str, ...] = _HINTS
     """A good message has one of them."""
-    files: tuple[str, ...] = ()
-    """Other files, one of which may be named in place of this one."""
 
 
 def make_mutants(root: Path = ROOT) -> list[Mutant]:
@@ -109,69 +107,68 @@ def _quoted(names: Iterable[object]) -> tuple[str, ...]:
 
 def _of_schema(file: Path) -> Iterator[Mutant]:
     schema = json.loads(file.read_text(encoding="utf-8"))
-    made = partial(_schema_mutant, file, schema)
-    keywords = [(place, value) for place, value in places(schema) if _is_keyword(place)]
-    for place, value in keywords:
-        key, parent = str(place[-1]), at(schema, place[:-1])
-        for name in spelt(key):
-            to = renamed(schema, place, name)
-            keys = (_pointer((*place[:-1], name)), _pointer(place))
-            yield made("misspell a keyword", f"{name} for {_pointer(place)}", to, keys, key)
-        if key in _BY_NAME:
-            rule = "misspell a property" if key == "properties" else "misspell a definition"
-            for inner in value:
-                for name in spelt(inner):
-                    if name not in value:
-                        to = renamed(schema, (*place, inner), name)
-                        what = f"{name} for {_pointer((*place, inner))}"
-                        keys = _quoted((name, inner, f"#/{key}/{inner}"))
-                        yield made(rule, what, to, keys, name, f"#/{key}/{name}")
-        if key == "required":
-            yield from _of_required(made, schema, place)
-        if key == "$ref":
-            for name in spelt(value):
-                to = put(schema, place, name)
-                what = f"{name} for {_pointer(place)}"
-                yield made("misspell a definition", what, to, [_pointer(place)], value)
-        if key == "$schema":
-            for name in spelt(value):
-                to = put(schema, place, name)
-                yield made("misspell the draft", name, to, [_pointer(place)], value)
-        if key == "type":
-            yield from _of_type(made, schema, place)
-        if key in {"$schema", "type"}:
-            to = dropped(schema, place)
-            what = f"no {_pointer(place)}"
-            yield made("drop a required keyword", what, to, [_pointer(place)])
-        if key in _COUNTS:
-            for other in (-1, value + 0.5):
-                to, what = put(schema, place, other), f"{other} at {_pointer(place)}"
-                yield made("a count that is none", what, to, [_pointer(place)])
-        for lower, upper in _PAIRS:
-            if key == lower and upper in parent and parent[upper] != value:
-                to = put(put(schema, place, parent[upper]), (*place[:-1], upper), value)
-                what = f"{_pointer(place)} and `{upper}`"
-                keys = (_pointer(place), _pointer((*place[:-1], upper)))
-                yield made("bounds that leave nothing", what, to, keys)
-        if key == "enum":
-            for number, item in enumerate(value):
-                other = item[:-1] if isinstance(item, str) else str(item)
-                to, what = put(schema, (*place, number), other), f"{other} at {_pointer(place)}"
-                yield made("misspell a listed value", what, to, [_pointer(place)])
-        for other in _other_kinds(value) if key not in _FOR_PEOPLE else []:
-            to, what = put(schema, place, other), f"{other!r:.30} at {_pointer(place)}"
-            yield made("another kind of value", what, to, [_pointer(place)])
+    made = partial(_schema_mutant, file)
+    for place, value in places(schema):
+        if _is_keyword(place):
+            yield from _of_names(made, schema, place)
+            yield from _of_values(made, schema, place)
+            for other in _other_kinds(value) if place[-1] not in _FOR_PEOPLE else []:
+                what = f"{other!r:.30} at {_pointer(place)}"
+                to = put(schema, place, other)
+                yield made("another kind of value", what, to, [_pointer(place)])
     yield from _of_text(file, "schemas", file.read_bytes(), str(next(iter(schema))))
 
 
+def _of_names(made: Any, schema: Any, place: Place) -> Iterator[Mutant]:
+    """Misspell a keyword, and the names that stand in its value."""
+    key, value, here = str(place[-1]), at(schema, place), _pointer(place)
+    for name in spelt(key):
+        to, either = renamed(schema, place, name), (_pointer((*place[:-1], name)), here)
+        yield made("misspell a keyword", f"{name} for {here}", to, either, key)
+    for inner in value if key in _BY_NAME else ():
+        rule = "misspell a property" if key == "properties" else "misspell a definition"
+        for name in spelt(inner):
+            if name not in value:
+                to = renamed(schema, (*place, inner), name)
+                keys = _quoted((name, inner, f"#/{key}/{inner}"))
+                what = f"{name} for {_pointer((*place, inner))}"
+                yield made(rule, what, to, keys, name, f"#/{key}/{name}")
+    for keyword, rule in (("$ref", "misspell a definition"), ("$schema", "misspell the draft")):
+        for name in spelt(value) if key == keyword else ():
+            to = put(schema, place, name)
+            yield made(rule, f"{name} for {here}", to, [here], value)
+    if key == "required":
+        yield from _of_required(made, schema, place)
+
+
+def _of_values(made: Any, schema: Any, place: Place) -> Iterator[Mutant]:
+    """Put a wrong value in the place of a keyword's, or none."""
+    key, value, here = str(place[-1]), at(schema, place), _pointer(place)
+    if key == "type":
+        yield from _of_type(made, schema, place)
+    if key in {"$schema", "type"}:
+        yield made("drop a required keyword", f"no {here}", dropped(schema, place), [here])
+    for other in (-1, value + 0.5) if key in _COUNTS else ():
+        to = put(schema, place, other)
+        yield made("a count that is none", f"{other} at {here}", to, [here])
+    parent = at(schema, place[:-1])
+    for lower, upper in _PAIRS:
+        if key == lower and upper in parent and parent[upper] != value:
+            to = put(put(schema, place, parent[upper]), (*place[:-1], upper), value)
+            keys = (here, _pointer((*place[:-1], upper)))
+            yield made("bounds that leave nothing", f"{here} and `{upper}`", to, keys)
+    for number, item in enumerate(value if key == "enum" else ()):
+        other = item[:-1] if isinstance(item, str) else str(item)
+        to = put(schema, (*place, number), other)
+        yield made("misspell a listed value", f"{other} at {here}", to, [here])
+
+
 def _schema_mutant(
-    file: Path, _: Any, rule: str, what: str, to: Any, keys: Iterable[str], *hints: str
+    file: Path, rule: str, what: str, to: Any, keys: Iterable[str], *hints: str
 ) -> Mutant:
-    said = _quoted(hints) or _HINTS
-    example = file.name.replace(".schema", "")
     return Mutant(
         kind="schemas", rule=rule, file=file, what=what, content=_json(to), keys=tuple(keys),
-        hints=said, files=(f"examples/{example}",) if not keys else (),
+        hints=_quoted(hints) or _HINTS,
     )  # fmt: skip
 
 
@@ -245,7 +242,7 @@ def _of_text(file: Path, kind: str, content: bytes, first: str) -> Iterator[Muta
                 what=f"called {other}",
                 content=None,
                 beside={other: content},
-                hints=_quoted([other]),
+                hints=(f"{other}`",),
             )
 
 
@@ -256,57 +253,66 @@ def _of_example(source: Path, kind: str) -> Iterator[Mutant]:
     file, schema_file = source / "examples" / f"{kind}.json", source / f"{kind}.schema.json"
     example = json.loads(file.read_text(encoding="utf-8"))
     schema = json.loads(schema_file.read_text(encoding="utf-8"))
-
-    def made(rule: str, what: str, to: Any, *places: Place, hints: Iterable[str] = ()) -> Mutant:
-        return Mutant(
-            kind="examples", rule=rule, file=file, what=what, content=_json(to),
-            keys=tuple(_pointer(place) if place else "``" for place in places),
-            hints=_quoted(hints) or _HINTS,
-        )  # fmt: skip
-
+    made = partial(_example_mutant, file, example)
     for place, value, part in _described(schema, example, schema, ()):
-        for other in (None, True, "text", 0.5, [], {}):
-            if type(other) is not type(value) and not _both_numbers(part, other):
-                to = put(example, place, other)
-                yield made("another type", f"{other!r} at {_pointer(place)}", to, place)
-        for bound, step in (("minimum", -1), ("maximum", 1)):
-            if bound in part:
-                to = put(example, place, part[bound] + step)
-                yield made("out of range", f"`{bound}` at {_pointer(place)}", to, place)
-        if "enum" in part:
-            yield made("not listed", _pointer(place), put(example, place, "no such"), place)
+        yield from _of_value(made, place, value, part)
         if isinstance(value, list):
-            counts = [part["minItems"] - 1] if part.get("minItems") else []
-            counts += [part["maxItems"] + 1] if part.get("maxItems", 1e9) < _LAST_COUNT else []
-            for count in counts:
-                longer = (value * (count // len(value) + 1))[:count]
-                to = put(example, place, longer)
-                yield made("wrong length", f"{count} at {_pointer(place)}", to, place)
+            yield from _of_array(made, place, value, part)
         if isinstance(value, dict):
-            for key in part.get("required", []):
-                to = dropped(example, (*place, key))
-                what = f"no {_pointer((*place, key))}"
-                yield made("drop a required key", what, to, place, hints=[key])
-            for key in value:
-                for name in spelt(key):
-                    to = renamed(example, (*place, key), name)
-                    what = f"{name} for {_pointer((*place, key))}"
-                    yield made("misspell a key", what, to, place, hints=[key])
-            to = put(example, (*place, "no such"), 1)
-            yield made("a key too many", _pointer(place), to, place)
-    yield made("in an envelope", "`payload`", {"payload": example}, ())
+            yield from _of_object(made, place, value, part)
+    yield made("in an envelope", "`payload`", (), {"payload": example})
     other = "score" if kind == "predict" else "predict"
     content = (source / "examples" / f"{other}.json").read_bytes()
-    yield replace(made("the other's example", other, None), content=content, keys=("`/0`", "``"))
-    first = example[0]
-    yield from _of_text(
-        file,
-        "examples",
-        file.read_bytes(),
-        next(iter(first), "") if isinstance(first, dict) else "",
-    )
+    exchanged = made("the other's example", other, (), None)
+    yield replace(exchanged, content=content, keys=("`/0`", "``"))
+    first = example[0] if isinstance(example, list) else example
+    key = next(iter(first), "") if isinstance(first, dict) else ""
+    yield from _of_text(file, "examples", file.read_bytes(), key)
     text = re.sub(r"\d+(\.\d+)?", "NaN", file.read_text(encoding="utf-8"), count=1)
-    yield replace(made("a document that is none", "NaN", None), content=text.encode())
+    broken = made("a document that is none", "NaN", (), None)
+    yield replace(broken, content=text.encode(), keys=(), hints=_OF_TEXTS)
+
+
+def _example_mutant(  # noqa: PLR0913, PLR0917  # each is a field
+    file: Path, example: Any, rule: str, what: str, place: Place, value: Any, *hints: str
+) -> Mutant:
+    return Mutant(
+        kind="examples", rule=rule, file=file, what=what, content=_json(put(example, place, value)),
+        keys=(_pointer(place) if place else "``",), hints=_quoted(hints) or _HINTS,
+    )  # fmt: skip
+
+
+def _of_value(made: Any, place: Place, value: Any, part: Any) -> Iterator[Mutant]:
+    here = _pointer(place)
+    others: list[Any] = [None, True, "text", 0.5, [], {}]
+    for other in others:
+        is_number = part.get("type") == "number" and isinstance(other, float)
+        if type(other) is not type(value) and not is_number:
+            yield made("another type", f"{other!r} at {here}", place, other)
+    for bound, step in (("minimum", -1), ("maximum", 1)):
+        if bound in part:
+            yield made("out of range", f"`{bound}` at {here}", place, part[bound] + step)
+    if "enum" in part:
+        yield made("not listed", here, place, "no such")
+
+
+def _of_array(made: Any, place: Place, value: list[Any], part: Any) -> Iterator[Mutant]:
+    counts = [part["minItems"] - 1] if part.get("minItems") else []
+    counts += [part["maxItems"] + 1] if part.get("maxItems", _LAST_COUNT) < _LAST_COUNT else []
+    for count in counts:
+        other = (value * (count // len(value) + 1))[:count]
+        yield made("wrong length", f"{count} at {_pointer(place)}", place, other)
+
+
+def _of_object(made: Any, place: Place, value: dict[str, Any], part: Any) -> Iterator[Mutant]:
+    for key in part.get("required", []):
+        what = f"no {_pointer((*place, key))}"
+        yield made("drop a required key", what, place, dropped(value, (key,)), key)
+    for key in value:
+        for name in spelt(key):
+            what = f"{name} for {_pointer((*place, key))}"
+            yield made("misspell a key", what, place, renamed(value, (key,), name), key)
+    yield made("a key too many", _pointer(place), place, {**value, "no such": 1})
 
 
 def _described(
@@ -317,21 +323,17 @@ def _described(
         schema = at(root, tuple(schema["$ref"].removeprefix("#/").split("/")))
     yield place, value, schema
     if isinstance(value, list) and value:
-        yield from _described(schema["items"], value[0], root, (*place, 0))
+        yield from _described(schema.get("items", {}), value[0], root, (*place, 0))
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _described(schema["properties"][key], inner, root, (*place, key))
-
-
-def _both_numbers(part: Mapping[str, Any], other: Any) -> bool:
-    """Tell whether a value is a number where a number may be, if not the one that stands there."""
-    return part.get("type") == "number" and isinstance(other, float)
+        known = schema.get("properties", {})
+        for key in sorted(value.keys() & known.keys()):
+            yield from _described(known[key], value[key], root, (*place, key))
 
 
 # Tables: records of weights, projects, manifests.
 
 
-def _table_mutant(
+def _table_mutant(  # noqa: PLR0913, PLR0917  # each is a field
     kind: str, file: Path, rule: str, what: str, to: Any, keys: Iterable[str], *hints: str
 ) -> Mutant:
     said = _quoted(hints) or _HINTS
@@ -512,12 +514,12 @@ def _wrong_backends(made: Any, document: Any) -> Iterator[Mutant]:
 def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
     document = tomllib.loads(text)
     made = partial(_table_mutant, "manifests", file)
-    models = [("models", name) for name in document["models"]]
+    models: list[Place] = [("models", name) for name in document["models"]]
     scores = [place for place, _ in places(document) if place[-2:-1] == ("min_score",)]
     yield from _misspelt_keys(made, document, "misspell a key", skipped=[*models, *scores])
     yield from _other_values(made, document)
     needed: list[Place] = [("name",), ("version",), ("python",), ("models",)]
-    pins = []
+    pins: list[Place] = []
     for place in models:
         pin = at(document, place)
         pins += [(*place, "version")] if isinstance(pin, dict) else []
@@ -534,7 +536,7 @@ def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
             mutant = made("a version that does not exist", what, to, keys)
             yield replace(mutant, hints=(*_HINTS, "change the pin"))
     for place in models:
-        for name in spelt(place[-1]):
+        for name in spelt(str(place[-1])):
             to, right = renamed(document, place, name), str(place[-1])
             hints = (right,) if name.islower() else ()  # of capitals it is said that none may be
             yield made("a wrong model", name, to, _named(("models", name)), *hints)
@@ -550,25 +552,25 @@ def _of_manifest(file: Path, text: str) -> Iterator[Mutant]:
 def _wrong_values(made: Any, document: Any) -> Iterator[Mutant]:
     choices = ("gate", "readiness", "environments")
     for place, value in places(document):
-        keys = _named(place)
-        if place[-1] in choices:
-            for other in spelt(value):
-                yield made("misspell a choice", other, put(document, place, other), keys, value)
-        if isinstance(value, int) and not isinstance(value, bool) and "min_score" not in place:
-            for other in (-1, 10**15):
-                to = put(document, place, other)
-                yield made("out of range", f"{other} at `{_path(place)}`", to, keys)
+        to, keys = partial(put, document, place), _named(place)
+        for other in spelt(value) if place[-1] in choices else ():
+            yield made("misspell a choice", other, to(other), keys, value)
+        is_setting = isinstance(value, int) and "min_score" not in place
+        for far in (-1, 10**15) if is_setting else ():
+            yield made("out of range", f"{far} at `{_path(place)}`", to(far), keys)
         if place[-1] == "environment":
-            yield made("the same twice", "front", put(document, place, "front"), keys)
+            mutant = made("the same twice", "front", to("front"), keys)
+            yield replace(mutant, hints=("choose another",))
         if isinstance(value, list):
-            to = put(document, place, [*value, value[0]])
             again = _named((*place, len(value)))
-            yield made("the same twice", f"`{_path(place)}`", to, again, value[0])
-        if place == ("image", "base"):
-            yield made("a wrong address", "base", put(document, place, "a base"), keys)
-        if place == ("wheels", "index"):
-            to = put(document, place, value.replace("://", "://user:password@"))
-            yield made("a wrong address", "index", to, keys)
+            what = f"`{_path(place)}`"
+            yield made("the same twice", what, to([*value, value[0]]), again, value[0])
+    if "image" in document:
+        to = put(document, ("image", "base"), "a base")
+        yield made("a wrong address", "base", to, _named(("image", "base")))
+    if "wheels" in document:
+        to = put(document, ("wheels", "index"), "https://user:password@wheels.example/simple")
+        yield made("a wrong address", "index", to, _named(("wheels", "index")))
     for key, wrong in (("name", ("a name", "Bundle", "")), ("python", ("2.7", "3", "3.11.2"))):
         for other in wrong:
             yield made("a wrong name", other, put(document, (key,), other), _named((key,)))

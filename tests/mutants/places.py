@@ -1,6 +1,6 @@
 """Places in a document of JSON or TOML, and copies of it that are another in one of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 __all__ = ["Place", "at", "dropped", "places", "put", "renamed", "spelt"]
@@ -10,7 +10,7 @@ Place = tuple[str | int, ...]
 
 def places(document: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
     """Yield every place of a document but the outermost, with what stands there."""
-    inner = document.items() if isinstance(document, dict) else ()
+    inner: Iterable[tuple[Any, Any]] = document.items() if isinstance(document, dict) else ()
     if isinstance(document, list):
         inner = enumerate(document)
     for step, value in inner:

@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -114,6 +113,21 @@ def send(server: Server, model: str, body: bytes) -> httpx.Response:
     return server.client.post(f"/models/{model}/predict", content=body, headers=headers)
 
 
+def used_s(server: Server) -> float:
+    """Return the processor time that the front and its workers have used, in seconds.
+
+    What a payload costs is told by it whatever else the machine does; on one that does nothing
+    else it takes as long.
+    """
+    front = server.process.pid
+    workers = Path(f"/proc/{front}/task/{front}/children").read_text().split()
+    total = 0.0
+    for pid in (front, *workers):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / 100
+    return total
+
+
 def is_short(answer: bytes) -> bool:
     """Tell whether a problem is as short as promised."""
     return len(answer) <= PROBLEM_BYTES
@@ -129,15 +143,15 @@ def test_a_payload_that_is_all_wrong_has_a_short_answer(
     ]
     slowest_s = 0.0
     for body in bodies:
-        begun = time.perf_counter()
+        before_s = used_s(server)
         answer = send(server, "integers", body)
-        slowest_s = max(slowest_s, time.perf_counter() - begun)
+        slowest_s = max(slowest_s, used_s(server) - before_s)
         assert answer.status_code == 422
         assert 1 <= len(answer.json()["violations"]) <= 10
         assert answer.json()["violations"][0]["pointer"] == "/0"
         assert is_short(answer.content)
     assert slowest_s < WRONG_LIMIT_S * scale(SLACK, 1)
-    figure(f"up to {MOST_ITEMS} items wrong: at most 2 KiB, {1_000 * slowest_s:.0f} ms")
+    figure(f"up to {MOST_ITEMS} items wrong: at most 2 KiB, {1_000 * slowest_s:.0f} ms of a core")
 
 
 @pytest.mark.control("D6")
@@ -193,13 +207,13 @@ def memory_bytes(pid: int, key: bytes) -> int:
 
 
 def cost(server: Server, body: bytes) -> tuple[int, float]:
-    """Return how much more memory the worker of `any` had at most, and how long it took."""
+    """Return how much more memory the worker of `any` had at most, and the processor's seconds."""
     pid = int(send(server, "any", b"1").json())
     before = memory_bytes(pid, b"VmRSS")
     Path(f"/proc/{pid}/clear_refs").write_text("5")  # the highest is measured anew
-    begun = time.perf_counter()
+    before_s = used_s(server)
     assert send(server, "any", body).status_code in {200, 400}
-    return memory_bytes(pid, b"VmHWM") - before, time.perf_counter() - begun
+    return memory_bytes(pid, b"VmHWM") - before, used_s(server) - before_s
 
 
 @pytest.mark.fault("D7")
@@ -215,7 +229,10 @@ def test_memory_and_time_of_dense_payloads_are_bounded(
     assert most < MOST_TIMES, costs
     assert most_nested < MOST_TIMES_NESTED, deep_costs
     assert slowest_s < TIME_LIMIT_S * scale(SLACK, 1), (costs, deep_costs)
-    figure(f"at most {most:.1f} times the body, {most_nested:.1f} if nested, {slowest_s:.2f} s")
+    figure(
+        f"at most {most:.1f} times the body, {most_nested:.1f} if nested; "
+        f"{slowest_s:.2f} s of a core"
+    )
 
 
 @pytest.mark.control("D7")

@@ -198,7 +198,8 @@ def test_clock(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_stale_lock(locked: Workspace) -> None:
     """A lock that is behind says why, and what to run."""
-    tiny.write(locked.root / "models/iris/src/stevedore_model_iris/__init__.py", "X = 1\n")
+    tiny.write(locked.root / "models/iris/src/stevedore_model_iris/more.txt", "")
+    tiny.track(locked.root)
     assert str(found("lock of pair", locked)) == (
         "warn     lock of pair: the lock of `pair` is not what would be locked now: "
         "`stevedore-model-iris` 1.0.0 changed; run `make lock NAME=pair` and review what it changes"

@@ -428,7 +428,7 @@ def test_a_gigabyte_is_never_in_memory(repository: Repository, tmp_path: Path) -
     lock.write(tmp_path)
     tar, held_bytes = fetched_and_packed(repository, tmp_path, control="")
     assert tar.stat().st_size > size_bytes
-    assert held_bytes < 256 << 20
+    assert held_bytes < 128 << 20
     _, held_bytes = fetched_and_packed(
         repository, tmp_path, control="tar_layer(layers[0], store).read_bytes()"
     )

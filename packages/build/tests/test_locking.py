@@ -146,7 +146,8 @@ def test_other_version(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         wheels(workspace, manifest('iris = "1.1.0"\ndigits = "2.0.0"\n'))
     assert str(caught.value) == (
-        "compositions/pair/composition.toml: `models.iris` is pinned to `1.1.0`, and `models/iris` is at `1.0.0`; "
+        "compositions/pair/composition.toml: `models.iris` is pinned to `1.1.0`, and `models/iris` "
+        "is at `1.0.0`; "
         "`models.digits` is pinned to `2.0.0`, and `models/digits` is at `1.0.0`; neither "
         "`dist/wheels` nor an index (none is named) nor git history has it; change the pin in the "
         "manifest"
@@ -210,6 +211,19 @@ def test_address(workspace: Workspace) -> None:
         file.write("[tool.hatch.metadata]\nallow-direct-references = true\n")
     with pytest.raises(WorkspaceInvalid) as caught:
         lock(workspace, manifest())
+    assert str(caught.value) == (
+        f"{directory / 'pyproject.toml'}: `project.dependencies[2]`: expected a released version, "
+        "as a lock holds versions and hashes, found the address `file:///alpha.whl`"
+    )
+
+
+@pytest.mark.usefixtures("index")
+def test_address_in_a_wheel(workspace: Workspace) -> None:
+    """Nor can one of a wheel that was built elsewhere."""
+    here = wheels(workspace, manifest())
+    iris = replace(here.models["iris", "1.0.0"], requires=("alpha @ file:///alpha.whl",))
+    with pytest.raises(WorkspaceInvalid) as caught:
+        lock_manifest(manifest(), replace(here, models={**here.models, ("iris", "1.0.0"): iris}))
     assert str(caught.value) == (
         "`stevedore-model-iris` requires `alpha @ file:///alpha.whl`; a lock holds versions and "
         "hashes, not addresses: require a released version"

@@ -127,7 +127,8 @@ def test_shallow_clone(moved_on: tuple[Workspace, OwnWheel], tmp_path: Path) -> 
     with pytest.raises(WorkspaceInvalid) as caught:
         iris(clone)
     assert str(caught.value) == (
-        "compositions/pair/composition.toml: `models.iris` is pinned to `1.0.0`, and `models/iris` is at `1.1.0`; "
+        "compositions/pair/composition.toml: `models.iris` is pinned to `1.0.0`, and `models/iris` "
+        "is at `1.1.0`; "
         "neither `dist/wheels` nor an index (none is named) nor git history has it; this clone is "
         "shallow and may lack the commit: run `git fetch --unshallow`"
     )
@@ -206,7 +207,11 @@ def test_unknown_model(workspace: Workspace) -> None:
     tiny.commit(workspace.root)
     with pytest.raises(WorkspaceInvalid) as caught:
         wheels_of(manifest('iriss = "1.0.0"\n'), workspace=workspace)
-    assert str(caught.value) == "`models/iriss` is no package; did you mean `iris`?"
+    assert str(caught.value) == (
+        "compositions/pair/composition.toml: `models.iriss` is pinned to `1.0.0`, and "
+        "`models/iriss` is not there; did you mean `iris`?; neither `dist/wheels` nor an index "
+        "(none is named) nor git history has it; change the pin in the manifest"
+    )
 
 
 @pytest.fixture

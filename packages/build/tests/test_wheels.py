@@ -173,8 +173,8 @@ def test_other_backend(workspace: Workspace) -> None:
 def test_broken_package(workspace: Workspace) -> None:
     """What hatchling says is passed on."""
     project = workspace.root / "models/iris/pyproject.toml"
-    project.write_text(project.read_text().replace('version = "1.0.0"', 'version = "one"'))
-    with pytest.raises(ToolFailed, match="Invalid version `one`"):
+    project.write_text(f"{project.read_text()}[tool.hatch.metadata.hooks.other]\n")
+    with pytest.raises(ToolFailed, match="Unknown metadata hook: other"):
         build(workspace)
 
 

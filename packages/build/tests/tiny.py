@@ -245,7 +245,11 @@ def add_adder(root: Path, *, version: str = "1.0.0", step: int = 1) -> Path:
     """Write the model `adder`: a real one, which adds `step` to each number of its payload."""
     directory = add_model(root, "adder", version=version)
     package = directory / "src" / "stevedore_model_adder"
-    schema = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "array",
+        "items": {"type": "number", "minimum": 0},
+    }
     write(package / "__init__.py", _ADDER.replace("STEP", str(step)))
     write(package / "weights" / "weights.toml", "created = 2026-01-31T12:00:00Z\n[sha256]\n")
     for kind in ("predict", "score"):

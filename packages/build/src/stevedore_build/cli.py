@@ -24,6 +24,7 @@ from stevedore_build import (
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
+from stevedore_build.completion import offer_completions
 from stevedore_build.composing import (
     check_image,
     compose_context,
@@ -60,7 +61,9 @@ _ROOM_NEEDED: Final = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code. What stands after `--` is for pytest."""
     mine, options = _split(sys.argv[1:] if arguments is None else list(arguments))
-    parsed = _parser().parse_args(mine)
+    parser = _parser()
+    offer_completions(parser)
+    parsed = parser.parse_args(mine)
     parsed.options = options
     # What is being tidied up after Ctrl-C is tidied up after SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

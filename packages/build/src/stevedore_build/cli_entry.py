@@ -1,9 +1,10 @@
-"""The commands of `ml-stevedore` that also work outside of a workspace: `init`, `doctor`."""
+"""The commands of `ml-stevedore` that work outside of a workspace too, such as `init`."""
 
 import argparse
 import sys
 from pathlib import Path
 
+from stevedore_build.completion import SHELLS, shell_script
 from stevedore_build.diagnosis import diagnose, findings_to_json
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.new_workspace import init_workspace
@@ -23,6 +24,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command = commands.add_parser("doctor", help="say what is missing here and how to mend it")
     command.add_argument("--json", action="store_true", help="one line of JSON")
     command.set_defaults(anywhere=_doctor)
+
+    command = commands.add_parser("completion", help="print what makes a shell complete this")
+    command.add_argument("shell", choices=SHELLS, help="the shell that completes")
+    command.set_defaults(anywhere=_completion)
 
 
 def _init(parsed: argparse.Namespace) -> None:
@@ -48,6 +53,10 @@ def _doctor(parsed: argparse.Namespace) -> None:
         _say(findings_to_json(findings))
     if any(finding.state == "missing" for finding in findings):
         sys.exit(1)
+
+
+def _completion(parsed: argparse.Namespace) -> None:
+    _say(shell_script(parsed.shell))
 
 
 def _say(text: str) -> None:

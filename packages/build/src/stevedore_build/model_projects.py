@@ -8,8 +8,7 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
+from functools import lru_cache
 from typing import Final
 
 from packaging.requirements import InvalidRequirement, Requirement
@@ -160,20 +159,27 @@ def _check_dependencies(project: Fields, package: Package) -> None:
             )
 
 
-def _imports(package: Package) -> Iterator[str]:
-    """Yield the names of others that the package imports, wherever in its files."""
+def _imports(package: Package) -> frozenset[str]:
+    """Return the names of others that the package imports, wherever in its files."""
     own = {*sys.stdlib_module_names, package.import_name, "stevedore_core"}
-    for file in sorted((package.directory / "src" / package.import_name).rglob("*.py")):
-        for node in ast.walk(_parsed(file)):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            if isinstance(node, ast.ImportFrom) and node.level == 0:
-                names = [str(node.module)]
-            yield from {name.partition(".")[0] for name in names} - own
+    files = (package.directory / "src" / package.import_name).rglob("*.py")
+    return frozenset(name for file in files for name in _imported(file.read_bytes())) - own
 
 
-def _parsed(file: Path) -> ast.Module:
+@lru_cache(maxsize=256)
+def _imported(source: bytes) -> frozenset[str]:
+    found = set()
+    for node in ast.walk(_parsed(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.level == 0:
+            names = [str(node.module)]
+        found |= {name.partition(".")[0] for name in names}
+    return frozenset(found)
+
+
+def _parsed(source: bytes) -> ast.Module:
     try:
-        return ast.parse(file.read_bytes())
+        return ast.parse(source)
     except (SyntaxError, ValueError):  # its tests will tell
         return ast.Module(body=[], type_ignores=[])
 
@@ -220,8 +226,8 @@ def _entry_problem(value: object, package: Package) -> str:
             f"expected {expected}, found {quote(value)}: there is no module `{module}`"
             f"{did_you_mean(module, places)}"
         )
-    names = set(_names(_parsed(places[module])))
-    if function in names or "*" in names or not names:
+    names = _names(places[module].read_bytes())
+    if function in names or "*" in names or names <= {"__all__", "__version__"}:
         return ""
     return (
         f"expected {expected}, found {quote(value)}: `{module}` has no `{function}`"
@@ -229,15 +235,18 @@ def _entry_problem(value: object, package: Package) -> str:
     )
 
 
-def _names(module: ast.Module) -> Iterator[str]:
-    """Yield what a module defines or imports, `*` for whatever another has."""
-    for node in ast.walk(module):
+@lru_cache(maxsize=256)
+def _names(source: bytes) -> frozenset[str]:
+    """Return what a module defines or imports, `*` for whatever another has."""
+    found = set()
+    for node in ast.walk(_parsed(source)):
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
-            yield node.name
+            found.add(node.name)
         elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name for alias in node.names)
+            found |= {alias.asname or alias.name for alias in node.names}
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+            found.add(node.id)
+    return frozenset(found)
 
 
 def _check_wheel(fields: Fields, package: Package) -> None:

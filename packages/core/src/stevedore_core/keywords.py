@@ -133,7 +133,7 @@ def _is_number(value: Json) -> bool:
 
 
 def _is_count(value: Json) -> bool:
-    return _is_number(value) and value >= 0 and value == int(value)
+    return isinstance(value, int | float) and _is_number(value) and value >= 0 and value % 1 == 0
 
 
 EXPECTED: Final[Mapping[str, tuple[str, Callable[[Any], bool]]]] = {

@@ -7,7 +7,7 @@ of these are no errors.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from stevedore_core.keywords import (
     DRAFTS,
@@ -119,7 +119,7 @@ def _word_faults(schema: dict[str, Json], pointer: str, known: frozenset[str]) -
         if key.startswith(_OWN):
             continue
         if key not in known and key != "$schema":
-            meant = did_you_mean(key, sorted(known - schema.keys()))
+            meant = did_you_mean(key, known)
             yield Fault(pointer=here, problem=f"`{key}` is no keyword of its draft{meant}")
         elif key in KINDS and not _fits(key, value, known):
             expected = EXPECTED[KINDS[key]][0]
@@ -145,8 +145,8 @@ def _type_faults(schema: dict[str, Json], pointer: str, *, is_whole: bool) -> It
     if "type" not in schema:
         told = [f"`{key}`" for key in speaking]
         if told and is_whole and not schema.keys() & set(_OTHER_RULES):
-            fitting = " or ".join(f"`{name}`" for name in next(iter(speaking.values())))
-            problem = f"missing; {', '.join(told)} bind nothing else: expected {fitting}"
+            meant = " or ".join(f"`{name}`" for name in next(iter(speaking.values())))
+            problem = f"missing; expected {meant}: {', '.join(told)} bind no other values"
             yield Fault(pointer=here, problem=problem)
         return
     if said == []:
@@ -207,7 +207,8 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return
-    target, steps = root, reference[2:].split("/")
+    target: Any = root
+    steps = reference[2:].split("/")
     for number, step in enumerate(steps):
         key = step.replace("~1", "/").replace("~0", "~")
         if isinstance(target, dict) and key in target:
@@ -217,9 +218,8 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
         else:
             before = "/".join(["#", *steps[:number]])
             there = [f"{before}/{_step(name)}" for name in target if isinstance(name, str)]
-            meant = did_you_mean(f"{before}/{step}", there) or did_you_mean(
-                reference, _definitions(root)
-            )
+            meant = did_you_mean(reference, _definitions(root))
+            meant = meant or did_you_mean(f"{before}/{step}", there)
             yield Fault(
                 pointer=f"{pointer}/$ref",
                 problem=f"expected a place in this schema, found `{reference}`{meant}",
@@ -228,11 +228,11 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
 
 
 def _definitions(root: Json) -> list[str]:
-    tables = {key: root[key] for key in ("$defs", "definitions") if key in root}
+    tables = root if isinstance(root, dict) else {}
     return [
         f"#/{key}/{_step(name)}"
         for key, table in tables.items()
-        if isinstance(table, dict)
+        if key in {"$defs", "definitions"} and isinstance(table, dict)
         for name in table
     ]
 

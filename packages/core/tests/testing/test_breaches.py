@@ -212,6 +212,8 @@ LEFT: Final[list[str]] = []
 OPEN: Final[list[Any]] = []
 GROWN: Final[list[Any]] = []
 
+NO_NUMBER: Final = "the output holds NaN or Infinity"
+
 BREACHES: Final[Mapping[str, Breach]] = {
     "changes the payload": Breach(
         methods={"convert_prediction_input": _pops},
@@ -219,7 +221,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
         rules=(INPUT, BOUNDS, LENGTH),
     ),
     "refuses what the schema admits": predicting(
-        _no_zero, "the prediction schema admits all numbers smallest, the Predictor: ZeroDiv", BOUNDS
+        _no_zero, "the prediction schema admits all numbers smallest, the", BOUNDS
     ),
     "accepts what the schema refuses": Breach(
         methods={"predict": _unchecked},
@@ -251,17 +253,17 @@ BREACHES: Final[Mapping[str, Breach]] = {
         BATCH,
     ),
     "not a number": predicting(
-        lambda _, sizes: [math.nan for _ in sizes], "the output holds NaN or Infinity", JSON, *FOLLOWING
+        lambda _, sizes: [math.nan for _ in sizes], NO_NUMBER, JSON, *FOLLOWING
     ),
     "infinite": predicting(
-        lambda _, sizes: [math.inf for _ in sizes], "the output holds NaN or Infinity", JSON, *FOLLOWING
+        lambda _, sizes: [math.inf for _ in sizes], NO_NUMBER, JSON, *FOLLOWING
     ),
-    "no JSON": predicting(lambda _, sizes: set(sizes), "the output has no JSON form", JSON, *FOLLOWING),
+    "no JSON": predicting(lambda _, sizes: set(sizes), "the output has no", JSON, *FOLLOWING),
     "not finite": scoring(
         math.nan, "the output holds NaN or Infinity", SCORES, BOUNDS, MEMORY, SAME, SELF_TEST
     ),
     "without direction": scoring(
-        {"worst": {"value": 1.0, "direction": "sideways"}}, "`run_scores` gave `worst`", SCORES, SELF_TEST
+        {"worst": {"value": 1.0, "direction": "sideways"}}, "`run_scores` gave", SCORES, SELF_TEST
     ),
     "without name": scoring({" ": 1.0}, "every score must have a name", SCORES),
     "no score": scoring({}, "`run_scores` returned no score", SCORES, SELF_TEST),
@@ -288,7 +290,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
         _leave_open, "answering: it leaves the open file `test_breaches.py` behind", STARTED, MEMORY
     ),
     "changes the environment": beside(
-        lambda: os.environ.update(STRAY="1"), "answering: it changes the environment: `STRAY`", CHANGED
+        lambda: os.environ.update(STRAY="1"), "answering: it changes the environment", CHANGED
     ),
     "changes the locale": beside(
         lambda: locale.setlocale(locale.LC_ALL, "C"), "answering: it changes the locale", CHANGED
@@ -337,7 +339,7 @@ BREACHES: Final[Mapping[str, Breach]] = {
 
 def made(methods: Mapping[str, Callable[..., Any]]) -> Predictor:
     """Return a Doubler of which some methods are others."""
-    kind = type("Changed", (Doubler,), dict(methods))
+    kind: type[Predictor] = type("Changed", (Doubler,), dict(methods))
     return kind(None, "fake", ROWS, SCHEMA, ROWS, SCHEMA, "1.0.0")
 
 
@@ -438,7 +440,7 @@ def load():
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackageBreach:
-    """A package that breaks a rule: what it adds to a prediction, what it does when it is loaded."""
+    """A package that breaks a rule: what it adds to predictions, what it does when loaded."""
 
     rules: tuple[str, ...]
     says: str

@@ -1,6 +1,6 @@
 """Every rule of the conformance suite passes a Predictor that keeps it and fails a breach of it.
 
-The rules about packages are in `test_loading.py`.
+The rules about packages are in `test_loading.py`, those about processes in `test_breaches.py`.
 """
 
 import math
@@ -13,6 +13,7 @@ import pytest
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json
 from stevedore_core.testing import Conformance
+from stevedore_core.testing.process_rules import ProcessRules
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 NUMBER: dict[str, Json] = {"type": "number", "minimum": 0, "maximum": 100}
@@ -314,7 +315,12 @@ OF_PACKAGES = {
     "test_version_is_that_of_the_package",
     "test_weights_are_recorded",
     "test_changed_weights_are_refused",
+    "test_loading_leaves_the_process_alone",
+    "test_answers_are_the_same_elsewhere",
 }
+
+# These watch a process; `test_breaches.py` breaks them.
+OF_PROCESSES = {name for name in vars(ProcessRules) if name.startswith("test_")}
 
 
 class Suite(Conformance):
@@ -324,12 +330,12 @@ class Suite(Conformance):
 
 
 def _rules() -> set[str]:
-    return {name for name in vars(Conformance) if name.startswith("test_")}
+    return {name for name in dir(Conformance) if name.startswith("test_")}
 
 
 def test_every_rule_is_broken_here() -> None:
     """No rule of the suite is without a Predictor that breaks it."""
-    assert {breach.rule for breach in BREACHES} | OF_PACKAGES == _rules()
+    assert {breach.rule for breach in BREACHES} | OF_PACKAGES | OF_PROCESSES == _rules()
 
 
 def test_every_rule_is_a_sentence() -> None:

@@ -104,7 +104,7 @@ from stevedore_core.testing import Conformance
 class TestConformance(Conformance):
     model = "fake"
 """
-RULES = [name for name in vars(Conformance) if name.startswith("test_")]
+RULES = [name for name in dir(Conformance) if name.startswith("test_")]
 
 
 @pytest.mark.usefixtures("fake")

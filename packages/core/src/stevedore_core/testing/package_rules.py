@@ -102,7 +102,7 @@ class PackageRules:
 
     def test_answers_are_the_same_elsewhere(self, predictor: Predictor, witnessed: Told) -> None:
         """Another process answers alike: with other hashes, in another place, at another time."""
-        expected = [_predicted(predictor), _scored(predictor)]
+        expected = _answers(predictor)
         for which, answers in zip(
             ("fresh process", "second Predictor in it", "first Predictor after it"),
             witnessed["answers"],
@@ -116,13 +116,13 @@ class PackageRules:
                 )
 
 
-def _predicted(predictor: Predictor) -> Json:
+def _answers(predictor: Predictor) -> Json:
     prediction = predictor.predict(decode(encode(predictor.test_input)))
-    return decode(encode(prediction, nan_as_null=predictor.nan_as_null))
-
-
-def _scored(predictor: Predictor) -> Json:
-    return decode(encode(predictor.score(decode(encode(predictor.score_test_input)))))
+    score = predictor.score(decode(encode(predictor.score_test_input)))
+    return [
+        decode(encode(prediction, nan_as_null=predictor.nan_as_null)),
+        decode(encode(score)),
+    ]
 
 
 def _sorted(schema: Json) -> str:

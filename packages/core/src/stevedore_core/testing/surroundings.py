@@ -72,9 +72,12 @@ def _listen() -> None:
     """Have Python tell what it does; that cannot be undone, only be ignored."""
     if not _is_listening.is_set():
         _is_listening.set()
-        sys.addaudithook(
-            lambda event, arguments: [d.hear(event, arguments) for d in _ears] and None
-        )
+        sys.addaudithook(_pass_on)
+
+
+def _pass_on(event: str, arguments: tuple[Any, ...]) -> None:
+    for deeds in _ears:
+        deeds.hear(event, arguments)
 
 
 @contextmanager

@@ -51,9 +51,10 @@ def _answers(predictor: Predictor) -> Any:
 @contextmanager
 def _later(package: str) -> Iterator[None]:
     """Have the clock show another time, for the package's modules and whoever asks by module."""
-    now, real = time.time, dt.datetime
+    now: Any = time.time
+    real: Any = dt.datetime
 
-    class Later(real):
+    class Later(real):  # type: ignore[misc]  # mypy cannot see through the name
         """The class of times, of which `now` is later."""
 
         @classmethod

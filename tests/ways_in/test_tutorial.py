@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from snippets import Snippet, find_snippets
+from markdown_it import MarkdownIt
 
 ROOT: Final = Path(__file__).parents[2]
-BLOCKS: Final = find_snippets((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
+BLOCKS: Final = [
+    (token.info, token.content)
+    for token in MarkdownIt().parse((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
+    if token.type == "fence"
+]
+"""Language and text of each block, from top to bottom."""
 
 
 @pytest.fixture
@@ -29,16 +34,16 @@ def test_the_tutorial_works(clone: Path, figure: Callable[[str], None]) -> None:
     """From a model in a file to a container that answers; without an engine, to the lock."""
     begun = time.monotonic()
     printed = ""
-    for block in BLOCKS:
-        match block.language:
+    for language, text in BLOCKS:
+        match language:
             case "python":
-                (clone / "fit.py").write_text(block.text, encoding="utf-8")
-            case "sh" if "make compose" in block.text and not _has_engine():
+                (clone / "fit.py").write_text(text, encoding="utf-8")
+            case "sh" if "make compose" in text and not _has_engine():
                 break
             case "sh":
-                printed = _run(block, clone)
+                printed = _run(text, clone)
             case "json":
-                assert _agree(json.loads(printed), json.loads(block.text)), printed
+                assert _agree(json.loads(printed), json.loads(text)), printed
     else:
         figure(f"the tutorial took {time.monotonic() - begun:.0f} s")
     assert (clone / "compositions" / "clinic" / "lock.toml").is_file()
@@ -64,14 +69,14 @@ def _has_engine() -> bool:
     return bool(os.environ.get("STEVEDORE_ENGINES"))
 
 
-def _run(block: Snippet, directory: Path) -> str:
+def _run(commands: str, directory: Path) -> str:
     done = subprocess.run(
-        ["sh", "-euc", block.text],
+        ["sh", "-euc", commands],
         cwd=directory,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, f"{block.text}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    assert done.returncode == 0, f"{commands}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
