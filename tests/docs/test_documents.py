@@ -25,6 +25,9 @@ DOCUMENTS: Final = sorted(
     ).stdout.split()
 )
 
+GUIDES: Final = [ROOT / "docs" / "guides" / f"{name}.md" for name in ("operating", "tuning")]
+"""What tells an operator which variables to set and which metrics to watch."""
+
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links_lead_somewhere(document: Path) -> None:
@@ -63,6 +66,17 @@ def test_every_metric_is_documented_as_it_is() -> None:
     ]
     text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
+
+
+@pytest.mark.parametrize("document", GUIDES, ids=lambda path: path.stem)
+def test_names_in_guides_exist(document: Path) -> None:
+    """Variables and metrics that a guide names are those that there are."""
+    text = document.read_text(encoding="utf-8")
+    settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    metrics = {name_of(family) for family in exposition().collect()}
+    said = set(re.findall(r"\b(?:STEVEDORE|stevedore)_[A-Za-z_]+\b", text))
+    assert {name for name in said if name.isupper()} <= settings
+    assert {name for name in said if name.islower()} <= metrics
 
 
 def name_of(family: Metric) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 from snippets import (
+    PROGRAMS,
     SHELLS,
     UNCHECKED,
     Snippet,
@@ -97,6 +98,13 @@ def test_no_kind_of_block_is_unknown(document: Path) -> None:
     """A block says what it holds, in a word that is checked here or by the site's build."""
     found = {s.language for s in find_snippets(document.read_text(encoding="utf-8"))}
     assert found - {*DATA, *SHELLS, *UNCHECKED, "python"} == set()
+
+
+@each_document
+def test_commands_are_marked_as_such(document: Path) -> None:
+    """A block that does not say what it holds holds no commands, which nobody would check."""
+    begun = [s.text.split(maxsplit=1)[0] for s in snippets_of(document, "") if s.text.strip()]
+    assert {Path(word).name for word in begun} & {*PROGRAMS, "make", "ml-stevedore", "nox"} == set()
 
 
 SHOWN: Final = """\
