@@ -1,8 +1,9 @@
 """What is tested, linted and typed. `make tools` installs nox; logic is in `ml-stevedore`.
 
-Everything is discovered: a new package, model or composition is tested without an edit here.
+Everything is discovered: a new model or composition is tested without an edit here.
 """
 
+# `ml-stevedore init` writes this file too, without what `(only here` and `only here)` enclose.
 import json
 import tomllib
 from collections.abc import Sequence
@@ -17,8 +18,7 @@ PYTHON = "3.11"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "test_package", "test_model"]
-nox.options.sessions += ["test_composition", "test_image"]
+nox.options.tags = ["default"]
 nox.needs_version = ">=2024.4.15"
 
 
@@ -31,7 +31,9 @@ def found(pattern: str) -> list[str]:
 
 
 TESTS = ("packages/*/tests", "compositions/*/tests", "tests")
+# (only here
 PACKAGES = found("packages/*/pyproject.toml")
+# only here)
 MODELS = found("models/*/pyproject.toml")
 COMPOSITIONS = found("compositions/*/composition.toml")
 
@@ -41,7 +43,7 @@ def each(names: list[str]) -> list[object]:
     return [nox.param(name, id=name) for name in names]
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, tags=["default"])
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     install(session, "lint")
@@ -49,24 +51,30 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, tags=["default"])
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
-    install(session, "packages")
+    install(session, "packages" if (ROOT / "packages").is_dir() else "types")
     install_own(session)
+    # (only here
     for sources in sorted(ROOT.glob("packages/*/src")):
         session.run("mypy", str(sources.relative_to(ROOT)))
+    session.run("mypy", "conftest.py", "docs/conf.py")
+    session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
+    for probe in sorted(ROOT.glob("packages/build/src/*/templates/**/probe.py")):
+        session.run("mypy", "--ignore-missing-imports", str(probe.relative_to(ROOT)))
+    # only here)
     for model in sorted(ROOT.glob("models/*")):  # their frameworks are not installed here
         session.run("mypy", "--ignore-missing-imports", str(model.relative_to(ROOT)))
-    session.run("mypy", "--ignore-missing-imports", "benchmarks")  # each server's are elsewhere
     # Tests go by directory: two directories may have a `conftest` each.
     tests = {p.parent for pattern in TESTS for p in ROOT.glob(f"{pattern}/**/test_*.py")}
     for place in sorted(tests):
         session.run("mypy", *(str(p.relative_to(ROOT)) for p in sorted(place.glob("*.py"))))
-    session.run("mypy", "noxfile.py", "conftest.py")
+    session.run("mypy", "noxfile.py")
 
 
-@nox.session(python=PYTHON)
+# (only here
+@nox.session(python=PYTHON, tags=["default", "test"])
 @nox.parametrize("package", each(PACKAGES))
 def test_package(session: nox.Session, package: str) -> None:
     """Test core, api or build."""
@@ -75,24 +83,27 @@ def test_package(session: nox.Session, package: str) -> None:
         session.skip("not asked for")
     install(session, "packages")
     install_own(session)
-    session.run("pytest", f"packages/{package}/tests", *options)
+    # Tests of build wait for other programs; those of api watch the clock, and are not disturbed.
+    beside = ["--numprocesses=2", "--dist=loadfile"] if package == "build" else []
+    session.run("pytest", f"packages/{package}/tests", *beside, *options)
 
 
-@nox.session(python=PYTHON)
+# only here)
+@nox.session(python=PYTHON, tags=["default", "test"])
 @nox.parametrize("model", each(MODELS))
 def test_model(session: nox.Session, model: str) -> None:
     """Test one model alone, with the locked distributions that it needs and no others."""
     check(session, "test-model", model, MODELS)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, tags=["default", "test"])
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_composition(session: nox.Session, composition: str) -> None:
     """Serve the layout of a composition's lock and test it over HTTP."""
     check(session, "test-composition", composition, COMPOSITIONS)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, tags=["default", "test"])
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_image(session: nox.Session, composition: str) -> None:
     """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
@@ -128,12 +139,63 @@ def release(session: nox.Session) -> None:
     releasing(session, "release")
 
 
-@nox.session(python=PYTHON)
+# (only here
+@nox.session(python=PYTHON, tags=["test"])
 def docs(session: nox.Session) -> None:
-    """Hold the documents against the code, and run the README's commands in a fresh clone."""
+    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
     install(session, "packages")
     install_own(session)
+    if "--write" in session.posargs:
+        session.run("python", "tests/docs/commands_page.py")
+        return
     session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["test"])
+def site(session: nox.Session) -> None:
+    """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
+    install(session, "docs")
+    session.env["PYTHONPATH"] = "packages/core/src"
+    # A page that is gone is not to be found.
+    session.run("rm", "-rf", str(ROOT / "site"), external=True)
+    strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
+    doctrees = str(Path(session.create_tmp()) / "doctrees")
+    session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
+    session.run("pytest", "tests/pages", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def scaffolds(session: nox.Session) -> None:
+    """Make model packages of each framework but PyTorch, test each, and serve all together."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
+
+
+@nox.session(python=PYTHON, venv_backend="venv")
+def scaffold_torch(session: nox.Session) -> None:
+    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
+    install(session, "packages")
+    install_own(session)
+    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
+    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
+    session.install("safetensors", f"torch=={version}")
+    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def first_model(session: nox.Session) -> None:
+    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
+    install(session, "packages")
+    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def ways_in(session: nox.Session) -> None:
+    """Follow the tutorial; start in an empty directory; import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)
@@ -184,6 +246,9 @@ def bench_smoke(session: nox.Session) -> None:
     short = ["--rounds", "1", "--seconds", "0.5", "--warm-up", "0.2"]
     three = ["--servers", "ceiling,ours,fastapi-async", "--workloads", "W2,W3/64"]
     session.run("python", "-m", "benchmarks", *three, *short, *session.posargs)
+
+
+# only here)
 
 
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
@@ -237,11 +302,17 @@ def install(session: nox.Session, name: str) -> None:
 
 
 def install_own(session: nox.Session) -> None:
-    """Install the packages of this repository as they are in the workspace."""
-    own = [argument for package in PACKAGES for argument in ("-e", f"packages/{package}")]
-    session.install("--no-deps", "--no-build-isolation", *own)
+    """Install core, api and build: as the workspace has them, or as it pins them."""
+    own = [word for package in sorted(ROOT.glob("packages/*")) for word in ("-e", str(package))]
+    if own:
+        session.install("--no-deps", "--no-build-isolation", *own)
+        return
+    kept = ["--no-index", "--find-links", "requirements/wheels"]
+    kept = kept if (ROOT / "requirements" / "wheels").is_dir() else []
+    session.install("--no-deps", "--require-hashes", *kept, "-r", "requirements/stevedore.txt")
 
 
+# (only here
 def install_bench(session: nox.Session) -> None:
     """Install what runs the benchmark; it installs each server itself."""
     session.install("--require-hashes", "-r", "benchmarks/requirements/harness.txt")
@@ -249,6 +320,7 @@ def install_bench(session: nox.Session) -> None:
     session.install("--no-deps", "--no-build-isolation", "-e", "packages/build")
 
 
+# only here)
 def need_tools(session: nox.Session) -> None:
     """Make the tools where nox was called without make."""
     if not (TOOLS / "ml-stevedore").exists():

@@ -7,18 +7,14 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from idle_front import exposition
 from prometheus_client.core import Metric
 
 from stevedore_api import problems
-from stevedore_api.admission import Admission
-from stevedore_api.catalogue import Catalogue
-from stevedore_api.exposition import Exposition
-from stevedore_api.health import Health
-from stevedore_api.metrics import Metrics
 from stevedore_api.settings import PREFIX, Settings
-from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import FOR_MODELS, SERVED
+from stevedore_core.weights import WeightsRecord
 
 ROOT: Final = Path(__file__).parents[2]
 
@@ -69,29 +65,6 @@ def test_every_metric_is_documented_as_it_is() -> None:
     assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
 
 
-def exposition() -> Exposition:
-    """Return what shows the metrics of a front that serves nothing."""
-    catalogue = Catalogue()
-    lock = Lock(
-        name="sample",
-        version="1.0.0",
-        python="3.11",
-        manifest_sha256="0" * 64,
-        base=None,
-        environments=(),
-        wheels=(),
-        models=(),
-    )
-    return Exposition(
-        metrics=Metrics(()),
-        catalogue=catalogue,
-        groups=(),
-        admission=Admission(1, 1),
-        health=Health(catalogue, Settings.read({}), "all", {}),
-        lock=lock,
-    )
-
-
 def name_of(family: Metric) -> str:
     """Return what queries call a metric."""
     return f"{family.name}_total" if family.type == "counter" else family.name
@@ -132,6 +105,17 @@ def test_every_setting_of_a_manifest_is_documented() -> None:
     rows = dict(re.findall(r"^\| `(\[.+\])` \| (.+) \|$", text, flags=re.MULTILINE))
     found = {where: tuple(re.findall(r"`(.+?)`", names)) for where, names in rows.items()}
     assert found == {"[models.<name>]": FOR_MODELS, "[serve]": tuple(SERVED)}
+
+
+def test_the_record_of_weights_that_is_shown_is_one() -> None:
+    """Whoever copies it gets what it says, and the table has a row for each key."""
+    text = (ROOT / "docs" / "guides" / "large-weights.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"```toml\n(.*?)```", text, flags=re.DOTALL)
+    record = WeightsRecord.parse(shown.encode(), directory=ROOT)
+    assert f"# Written by train.py.\n{shown}" == record.text
+    (file,) = record.fetched.values()
+    explained = set(re.findall(r"^\| `([a-z_0-9]+)` \|", text, flags=re.MULTILINE))
+    assert explained == {*file.table, "path"}
 
 
 def test_every_module_is_on_the_map() -> None:

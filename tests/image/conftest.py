@@ -8,6 +8,7 @@ import tempfile
 import tomllib
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,20 @@ def lock() -> dict[str, object]:
 @pytest.fixture
 def start_container(lock: dict[str, object]) -> Iterator[StartContainer]:
     """Start containers of the image with the flags that a test is about."""
+    with _containers(lock) as start:
+        yield start
+
+
+@pytest.fixture(scope="session")
+def container(lock: dict[str, object]) -> Iterator[Container]:
+    """One container for all tests that only ask; its port is published."""
+    with _containers(lock) as start:
+        yield start("--publish=127.0.0.1::8000")
+
+
+@contextmanager
+def _containers(lock: dict[str, object]) -> Iterator[StartContainer]:
+    """Return what starts containers; they are removed in the end."""
     names: list[str] = []
 
     def start(*flags: str, limit_s: float = READY_LIMIT_S) -> Container:
@@ -41,9 +56,11 @@ def start_container(lock: dict[str, object]) -> Iterator[StartContainer]:
         container.await_ready(limit_s)
         return container
 
-    yield start
-    for name in names:
-        engine("rm", "--force", name, check=False)
+    try:
+        yield start
+    finally:
+        for name in names:
+            engine("rm", "--force", name, check=False)
 
 
 @pytest.fixture(scope="session")

@@ -67,6 +67,10 @@ class Container:
         """Return what a model answers to a caller inside the container, as often as asked."""
         return self.inside("-c", PREDICT_INSIDE, model, payload, str(count)).stdout
 
+    def address(self) -> str:
+        """Return at which address it is reached; it must publish its port."""
+        return f"http://{engine('port', self.name, '8000/tcp').stdout.splitlines()[0]}"
+
     def log(self) -> str:
         """Return what the container wrote."""
         done = engine("logs", self.name)

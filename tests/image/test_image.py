@@ -70,10 +70,12 @@ def test_little_room(
 @pytest.mark.control("F1")
 @pytest.mark.control("F2")
 def test_other_answers_and_errors_are_seen(
-    start_container: StartContainer, payloads: dict[str, str], predictions: dict[str, str]
+    start_container: StartContainer,
+    container: Container,
+    payloads: dict[str, str],
+    predictions: dict[str, str],
 ) -> None:
     """A payload that is refused has no prediction, a container without a layout no answer."""
-    container = start_container()
     assert answers_of(container, dict.fromkeys(payloads, "{}"), 1) != predictions
     with pytest.raises(AssertionError, match="not ready"):
         start_container("--env=STEVEDORE_LAYOUT=/nothing", limit_s=2)
@@ -84,9 +86,8 @@ def answers_of(container: Container, payloads: dict[str, str], count: int) -> di
     return {model: container.predict(model, payload, count) for model, payload in payloads.items()}
 
 
-def test_own_network(start_container: StartContainer, predictions: dict[str, str]) -> None:
+def test_own_network(container: Container, predictions: dict[str, str]) -> None:
     """A published port reaches the server from outside."""
-    container = start_container("--publish=127.0.0.1::8000")
     address = engine("port", container.name, "8000/tcp").stdout.splitlines()[0]
     assert httpx.get(f"http://{address}/readyz").json() == "READY"
     assert httpx.get(f"http://{address}/list").json() == [
@@ -110,9 +111,9 @@ def test_stops_when_told(start_container: StartContainer) -> None:
     assert '"message":"Application shutdown complete."' in container.log()
 
 
-def test_log_lines(start_container: StartContainer) -> None:
+def test_log_lines(container: Container) -> None:
     """Every line is JSON, and each model's readiness is one."""
-    lines = [json.loads(line) for line in start_container().log().splitlines()]
+    lines = [json.loads(line) for line in container.log().splitlines()]
     found = {line["message"] for line in lines if line["logger"] == "stevedore_api.health"}
     assert {f"model `{model}`: ready=True (passed)" for model in ALONE} <= found
 
@@ -129,10 +130,10 @@ def test_starts_soon_and_stays_small(start_container: StartContainer) -> None:
     assert int(pages) * os.sysconf("SC_PAGE_SIZE") < 80 << 20
 
 
-def test_first_process(start_container: StartContainer) -> None:
+def test_first_process(container: Container) -> None:
     """The server is the first process, under a number that is nobody's."""
     read = "import os; print(os.getuid(), os.getgid(), open('/proc/1/cmdline').read().split('\\0'))"
-    found = start_container().inside("-c", read).stdout.split(maxsplit=2)
+    found = container.inside("-c", read).stdout.split(maxsplit=2)
     assert found[:2] == ["65532", "65532"]
     assert "'-m', 'stevedore_api'" in found[2]
 
@@ -171,12 +172,11 @@ def test_configuration(lock: dict[str, object]) -> None:
     }
 
 
-def test_labels(lock: dict[str, object], start_container: StartContainer) -> None:
+def test_labels(lock: dict[str, object], container: Container) -> None:
     """The labels say what is inside, as the lock and the server say it."""
     [found] = json.loads(engine("image", "inspect", IMAGE).stdout)
     labels = found["Config"]["Labels"]
     show = "print(open('/opt/stevedore/composition/lock.toml').read(), end='')"
-    container = start_container()
     digest = "import hashlib,sys; print(hashlib.sha256(sys.argv[1].encode()).hexdigest())"
     locked = container.inside("-c", digest, container.inside("-c", show).stdout).stdout.strip()
     content, base = (

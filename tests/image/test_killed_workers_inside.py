@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx
 import pytest
-from image_under_test import Container, StartContainer, engine
+from image_under_test import StartContainer
 
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
@@ -71,12 +71,6 @@ class Outside:
                 self.sent[model] += 1
 
 
-def outside(container: Container) -> str:
-    """Return the address at which a container is reached."""
-    printed = engine("port", container.name, "8000/tcp").stdout
-    return f"http://{printed.splitlines()[0]}"
-
-
 @pytest.mark.fault("A3")
 def test_workers_killed_inside_the_image(  # fixtures
     start_container: StartContainer,
@@ -88,7 +82,7 @@ def test_workers_killed_inside_the_image(  # fixtures
     """Each death costs one request at most, and every model answers again, as it does alone."""
     container = start_container("--publish=127.0.0.1::8000")
     kills = scale(2, 100)
-    with Outside(outside(container), payloads, predictions) as callers:
+    with Outside(container.address(), payloads, predictions) as callers:
         for number in range(kills):
             callers.await_all()
             container.inside("-c", KILL, str(number), str(SIGNALS[number % len(SIGNALS)]))

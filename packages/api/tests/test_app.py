@@ -15,6 +15,7 @@ from served_layout import Server
 from stevedore_api.app import App
 from stevedore_api.health import Health
 from stevedore_api.hot_path import Exchange, HotPath
+from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_core.frames import Frame, Kind
@@ -169,7 +170,7 @@ def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
-        hot_path=HotPath(catalogue, settings, SILENT, metrics),
+        hot_path=HotPath(catalogue, settings, SILENT, metrics, MemoryWatch(None, 1)),
         composition={"name": "sample", "version": "1.0.0", **composition},
         settings=settings,
         metrics=metrics,

@@ -94,6 +94,27 @@ def test_what_waits_goes_together(layout: Path) -> None:
     in_group(layout, run)
 
 
+def test_what_comes_in_the_next_turns_goes_along(layout: Path) -> None:
+    """While each turn of the event loop brings more, and only for a few turns."""
+
+    async def run(group: WorkerGroup) -> None:
+        await loaded(group)
+        calls = [ask(group, "a")]
+        for _ in range(2):
+            await asyncio.sleep(0)
+            calls.append(ask(group, "a"))
+        assert await ends(*calls) == [[3]] * 3
+        calls = []
+        for _ in range(20):
+            calls.append(ask(group, "a"))
+            await asyncio.sleep(0)
+        answers = await ends(*calls)
+        assert answers[:4] == [[4]] * 4
+        assert answers[4] != [4]
+
+    in_group(layout, run)
+
+
 def test_a_batch_is_bounded(layout: Path) -> None:
     """In requests, and in bytes: a body that is long by itself goes alone."""
 
@@ -237,7 +258,7 @@ Batched = Spoilt
     server = serve(make_layout(one=Model(source=before + spoilt + load + after)))
     server.wait_until("/readyz")
     with Callers(server.url, 4, mixed) as callers:
-        callers.await_sent("one", 60)
+        callers.await_sent("one", 600)
     assert {(failure.model, failure.status) for failure in callers.failures} == {("one", 500)}
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stevedore_api.cgroup import usable_cores
+from stevedore_api.cgroup import memory_bound, usable_cores
 
 HERE = 10**6
 """More cores than any machine has: what is found is the quota."""
@@ -67,3 +67,55 @@ def test_without_a_scheduler_that_tells(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores(tmp_path) == 1
+
+
+VERSION_2 = {
+    "memory_o_max": "1000",
+    "memory_o_current": "700",
+    "memory_o_stat": "anon 400\ninactive_file 200\nactive_file 100\n",
+}
+VERSION_1 = {
+    "memory__memory_o_limit_in_bytes": "1000",
+    "memory__memory_o_usage_in_bytes": "700",
+    "memory__memory_o_stat": "inactive_file 1\ntotal_inactive_file 200\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("groups", "files"), [("0::/\n", VERSION_2), ("4:memory:/x\n0::/\n", VERSION_1)]
+)
+def test_memory(tmp_path: Path, groups: str, files: dict[str, str]) -> None:
+    """What is held is what is used, but for files that may be forgotten."""
+    bound = memory_bound(write(tmp_path, groups, **files))
+    assert bound is not None
+    assert (bound.limit_bytes, bound.held_bytes()) == (1_000, 500)
+
+
+def test_the_narrowest_bound_on_memory(tmp_path: Path) -> None:
+    """Of groups within groups the one with the least memory counts."""
+    root = write(
+        tmp_path,
+        "0::/outer/inner\n",
+        outer__memory_o_max="1000",
+        outer__memory_o_current="600",
+        outer__inner__memory_o_max="2000",
+    )
+    bound = memory_bound(root)
+    assert bound is not None
+    assert (bound.limit_bytes, bound.held_bytes()) == (1_000, 600)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"memory_o_max": "max"}, {"memory_o_limit_in_bytes": str(2**63 - 4_096)}],
+)
+def test_memory_without_a_bound(tmp_path: Path, files: dict[str, str]) -> None:
+    """No file, `max`, and version 1's largest number say that there is none."""
+    assert memory_bound(write(tmp_path, "0::/\n", **files)) is None
+
+
+def test_memory_of_which_nothing_is_told(tmp_path: Path) -> None:
+    """A bound without usage counts as unused."""
+    bound = memory_bound(write(tmp_path, "0::/\n", memory_o_max="1000"))
+    assert bound is not None
+    assert bound.held_bytes() == 0

@@ -15,6 +15,10 @@ Figure = Callable[[str], None]
 
 PREDICT = "/models/one/predict"
 JSON = "Content-Type: application/json"
+SHORT_S = 0.01
+"""What is shorter is a matter of who else has the processor."""
+SLACK = 3
+"""How much further from the promise than allowed it may be on a busy machine, at small scale."""
 
 
 @pytest.fixture
@@ -170,22 +174,29 @@ def drip_body(server: Server) -> RawConnection:
     return connection
 
 
+def p99_s(durations: list[float]) -> float:
+    """Return within what time 99 of 100 were answered."""
+    return sorted(durations)[int(0.99 * len(durations))]
+
+
 def cut(
-    server: Server, begin: Callable[[Server], RawConnection], count: int
-) -> tuple[float, float]:
-    """Begin so many slow connections; return when all were cut, and the slowest probe till then."""
-    before = open_connections(server)
+    server: Server, begin: Callable[[Server], RawConnection], count: int, before: int
+) -> tuple[float, list[float]]:
+    """Begin so many slow connections; return when all were cut, and what others took till then.
+
+    `before` is how many sockets the front has open without them.
+    """
     with ExitStack() as stack:
         for _ in range(count):
             stack.enter_context(begin(server))
-        begun, slowest_s = time.monotonic(), 0.0
+        begun, durations = time.monotonic(), []
         while open_connections(server) < before + count:
             assert time.monotonic() - begun < 1, "they were not all accepted"
         while open_connections(server) > before:
-            slowest_s = max(slowest_s, is_served(server))
+            durations.append(is_served(server))
             assert time.monotonic() - begun < 20, "they are still open"
-            time.sleep(0.02)
-        return time.monotonic() - begun, slowest_s
+            time.sleep(0.01)
+        return time.monotonic() - begun, durations
 
 
 @pytest.mark.fault("C1")
@@ -203,12 +214,14 @@ def test_slow_clients_are_cut(
     server.wait_until("/readyz")
     settle(server)
     count = scale(5, 20) if begin is unread else scale(50, 500)
-    seconds, slowest_s = cut(server, begin, count)
+    before = open_connections(server)
+    alone = [is_served(server) for _ in range(100)]
+    seconds, beside = cut(server, begin, count, before)
     assert seconds < 2 + scale(4, 2)  # beside other tests all takes longer
-    assert slowest_s < 1
+    assert p99_s(beside) <= 2 * scale(SLACK, 1) * max(p99_s(alone), SHORT_S)
     figure(
         f"{begin.__name__}: {count} cut {seconds:.1f} s after the last began, deadline 2 s; others "
-        f"answered within {slowest_s * 1000:.0f} ms"
+        f"answered within {p99_s(beside) * 1000:.0f} ms (p99), {p99_s(alone) * 1000:.0f} ms before"
     )
 
 

@@ -380,6 +380,23 @@ def test_a_worker_that_does_not_load_in_time_is_replaced(make_layout: MakeLayout
     in_group(layout, run, load_limit_s="0.2")
 
 
+def test_a_spare_worker_gets_nothing(make_layout: MakeLayout) -> None:
+    """However many calls wait, only so many run at once as there are workers beside spare ones."""
+    layout = make_layout(one=Model(source=obedient("one")))
+
+    async def run(group: WorkerGroup) -> None:
+        for _ in range(1_000):
+            if all(slot.loaded for slot in group.slots):
+                break
+            await asyncio.sleep(0.01)
+        frames = await asyncio.gather(
+            *(group.submit(Kind.PREDICT, 0, b'{"do":"pid"}') for _ in range(20))
+        )
+        assert len({frame.body for frame in frames}) == 1
+
+    in_group(layout, run, spare_workers="1")
+
+
 COUNTING = """
 import os
 with open(COUNT, "a") as file:

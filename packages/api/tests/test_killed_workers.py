@@ -121,3 +121,50 @@ Obedient = Leaving
             assert server.post("/models/hit/predict", {"do": "echo", "value": 1}).json() == 1
     assert callers.failures == []
     figure("3 of 3 calls after `os._exit` answered")
+
+
+LOAD_S = 1.5
+SLOW = f"import time\ntime.sleep({LOAD_S})\n" + obedient("one")
+"""A model that takes long to load."""
+
+
+def waited_s(server: Server) -> float:
+    """Kill the worker of a model that loads slowly, and return how long the next call takes."""
+    pid = int(server.post("/models/one/predict", {"do": "pid"}).json())
+    os.kill(pid, signal.SIGKILL)
+    while is_running(pid):
+        time.sleep(0.005)
+    begun = time.monotonic()
+    answer = server.post("/models/one/predict", {"do": "pid"})
+    assert answer.status_code == 200
+    assert answer.json() != pid
+    return time.monotonic() - begun
+
+
+def resident(server: Server) -> int:
+    """Return how many workers there are."""
+    return server.get("/metrics").text.count("stevedore_worker_resident_bytes{")
+
+
+@pytest.mark.fault("A3")
+def test_a_spare_worker_takes_over(make_layout: MakeLayout, serve: Serve, figure: Figure) -> None:
+    """With one at hand no call waits until another has loaded; and again, once it has."""
+    server = serve(make_layout(one=Model(source=SLOW)), spare_workers="1")
+    server.wait_until("/readyz")
+    found = []
+    for _ in range(2):
+        time.sleep(LOAD_S + 1)
+        assert resident(server) == 2
+        found.append(waited_s(server))
+    assert max(found) < LOAD_S / 2
+    figure(
+        f"a spare worker answers {max(found):.2f} s after a kill, where loading takes {LOAD_S} s"
+    )
+
+
+@pytest.mark.control("A3")
+def test_without_a_spare_worker_calls_wait(make_layout: MakeLayout, serve: Serve) -> None:
+    """The same call waits as long as loading takes."""
+    server = serve(make_layout(one=Model(source=SLOW)))
+    server.wait_until("/readyz")
+    assert waited_s(server) > LOAD_S / 2

@@ -114,6 +114,9 @@ def test_what_a_model_changes_no_other_group_sees(server: Server, figure: Figure
             payload = {"do": "echo", "value": [deed, 0.1]}
             assert server.post(f"/models/{name}/predict", payload).json() == [deed, 0.1]
         assert seen_by(server, "own") == untouched, deed
+    payload = {"do": "raise", "value": "ValueError"}
+    assert server.post("/models/one/predict", payload).status_code == 500
+    assert "ValueError: secret" in server.errors.read_text()  # although its log was silenced
     lines = server.lines()
     assert "request" in {line["message"] for line in lines}
     assert all("printed" not in str(line) for line in lines)

@@ -1,11 +1,14 @@
 """More requests than a model can answer: what is taken is answered, the rest refused at once.
 
-The model takes 20 ms a call and leaves the processor to others meanwhile, so that generator and
-server can share two cores. Its peak is measured before each overload.
+The model takes 20 ms a call and leaves the processor to others meanwhile, so that the server with
+its workers needs one core; the generator has another. An overload comes in rounds: before and after
+each the peak is measured, for other work on the machine may come and go.
 """
 
 import asyncio
-from collections.abc import Callable
+import os
+import statistics
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -19,6 +22,8 @@ QUEUE_S = (MAX_QUEUED + 2) * CALL_S
 REJECT_LIMIT_S = 0.05
 PROBE_LIMIT_S = 0.1
 RECOVERY_LIMIT_S = 2.0
+QUEUE_MARGIN = 1.25
+"""How much longer than a full queue takes at the peak a call may wait that was accepted."""
 LEAST_GOODPUT = 0.9
 NEIGHBOUR_LIMIT = 1.5
 SLACK = 3
@@ -39,13 +44,24 @@ def probe(path: str) -> bytes:
     return request("GET", path)
 
 
+@pytest.fixture(autouse=True)
+def own_cores() -> Iterator[tuple[set[int], set[int]]]:
+    """The cores of the server, which is started on them, and of this process."""
+    all_cores = os.sched_getaffinity(0)
+    first = {min(all_cores)}
+    os.sched_setaffinity(0, (all_cores - first) or first)
+    yield (all_cores - first) or first, first
+    os.sched_setaffinity(0, all_cores)
+
+
 @pytest.fixture
-def server(make_layout: MakeLayout, serve: Serve) -> Server:
+def server(make_layout: MakeLayout, serve: Serve, own_cores: tuple[set[int], set[int]]) -> Server:
     """A server of `one` and `two`, which share a worker, and of `own`, which has its own."""
     models = {name: Model(source=obedient(name)) for name in ("one", "two", "own")}
     models["own"].workers = 1
     running = serve(make_layout(**models), max_queued=str(MAX_QUEUED))
     running.wait_until("/readyz")
+    os.sched_setaffinity(0, own_cores[1])
     return running
 
 
@@ -53,8 +69,10 @@ def server(make_layout: MakeLayout, serve: Serve) -> Server:
 class Overload:
     """What an overload came to."""
 
-    peak: float
-    for_s: float
+    peaks: list[float]
+    """Requests a second, before the first round and after each."""
+    goodputs: list[float]
+    """The share of the peak that is answered, in each round."""
     calls: list[Sample]
     probes: list[Sample]
 
@@ -69,7 +87,7 @@ class Overload:
                 len(accepted) + len(refused) == len(self.calls)
             ),
             f"accepted p99 {percentile_s(accepted):.3f} s": (
-                percentile_s(accepted) <= QUEUE_S * slack
+                percentile_s(accepted) <= QUEUE_MARGIN * (MAX_QUEUED + 2) / min(self.peaks) * slack
             ),
             f"refused p99 {percentile_s(refused):.3f} s": (
                 percentile_s(refused) < REJECT_LIMIT_S * slack
@@ -83,8 +101,8 @@ class Overload:
 
     @property
     def goodput(self) -> float:
-        """The share of the peak that is answered during the overload."""
-        return goodput(self.calls, self.for_s) / self.peak
+        """The share of the peak that is answered during the overload, in a usual round."""
+        return statistics.median(self.goodputs)
 
     def __str__(self) -> str:
         refused = [sample for sample in self.calls if sample.status == 429]
@@ -94,23 +112,27 @@ class Overload:
         )
 
 
-async def overload(url: str, times: float, for_s: float) -> Overload:
-    """Measure the peak of `one`, then send so many times as much, and probes beside it.
-
-    The peak is the lower of two, before and after: other work on the machine may come and go.
-    """
-    peak = await measure_peak(url, call("one"), connections=8, for_s=max(0.7, for_s / 10))
-    calls, *probes = await asyncio.gather(
-        Load(url=url, data=call("one"), per_s=times * peak, for_s=for_s).run(),
-        *(
-            Load(url=url, data=probe(path), per_s=10, for_s=for_s).run()
-            for path in ("/livez", "/readyz")
-        ),
-    )
-    await asyncio.sleep(QUEUE_S)
-    after = await measure_peak(url, call("one"), connections=8, for_s=max(0.7, for_s / 10))
-    peak = min(peak, after)
-    return Overload(peak=peak, for_s=for_s, calls=calls, probes=[p for ps in probes for p in ps])
+async def overload(url: str, times: float, for_s: float, rounds: int = 1) -> Overload:
+    """Send so many times the peak of `one`, and probes beside it, in so many rounds."""
+    peak_s = max(0.7, for_s / rounds / 10)
+    before = await measure_peak(url, call("one"), connections=8, for_s=peak_s)
+    found = Overload(peaks=[before], goodputs=[], calls=[], probes=[])
+    for _ in range(rounds):
+        calls, *probes = await asyncio.gather(
+            Load(url=url, data=call("one"), per_s=times * before, for_s=for_s / rounds).run(),
+            *(
+                Load(url=url, data=probe(path), per_s=10, for_s=for_s / rounds).run()
+                for path in ("/livez", "/readyz")
+            ),
+        )
+        await asyncio.sleep(QUEUE_S)
+        after = await measure_peak(url, call("one"), connections=8, for_s=peak_s)
+        found.peaks.append(after)
+        found.goodputs.append(goodput(calls, for_s / rounds) / ((before + after) / 2))
+        found.calls.extend(calls)
+        found.probes.extend(sample for samples in probes for sample in samples)
+        before = after
+    return found
 
 
 @pytest.mark.fault("C5")
@@ -121,17 +143,18 @@ def test_overload(
     """What a model can answer it goes on answering; all else is 429 at once, and probes answer."""
     if times > scale(10, 50):
         pytest.skip("it takes a machine that does nothing else")
-    found = asyncio.run(overload(server.url, times, scale(2, 60)))
+    found = asyncio.run(overload(server.url, times, scale(3, 60), rounds=scale(3, 6)))
     assert found.faults(scale(SLACK, 1)) == []
     figure(f"{times} times the peak: {found}")
 
 
 @pytest.fixture
-def patient(make_layout: MakeLayout, serve: Serve) -> Server:
+def patient(make_layout: MakeLayout, serve: Serve, own_cores: tuple[set[int], set[int]]) -> Server:
     """A server that refuses nothing: whatever comes may wait."""
     layout = make_layout(one=Model(source=obedient("one")))
     running = serve(layout, max_queued="100000")
     running.wait_until("/readyz")
+    os.sched_setaffinity(0, own_cores[1])
     return running
 
 
@@ -146,7 +169,7 @@ def test_a_queue_without_bound_is_seen(patient: Server) -> None:
 
     found, last_at = asyncio.run(both())
     assert any(fault.startswith("accepted p99") for fault in found.faults(SLACK))
-    assert last_at - found.for_s > RECOVERY_LIMIT_S
+    assert last_at - 1.5 > RECOVERY_LIMIT_S
 
 
 def recovered_after_s(samples: list[Sample], limit_s: float) -> float:

@@ -12,6 +12,7 @@ from served_layout import Json, MakeLayout, Model, Serve, Server, obedient
 from stevedore_api.docs_page import docs_router
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
 from stevedore_api.routes import (
     catalogue_router,
@@ -129,7 +130,8 @@ def test_routes_are_these() -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    found |= {("POST", path) for path in HotPath(catalogue, settings, SILENT, Metrics([])).targets}
+    hot_path = HotPath(catalogue, settings, SILENT, Metrics([]), MemoryWatch(None, 1))
+    found |= {("POST", path) for path in hot_path.targets}
     assert sorted(found) == sorted(ALL_ROUTES)
 
 

@@ -28,6 +28,7 @@ DEFAULTS = {
     "load_limit_s": 300,
     "max_load_tries": 5,
     "max_worker_rss_bytes": 0,
+    "max_memory_share": 0.9,
     "replace_grace_s": 30,
     "self_test_interval_s": 10,
     "self_test_limit_s": 5,
@@ -36,6 +37,7 @@ DEFAULTS = {
     "drain_delay_s": 3,
     "drain_s": 20,
     "workers": 1,
+    "spare_workers": 0,
     "threads": "auto",
 }
 

@@ -92,7 +92,14 @@ def test_what_everybody_runs_on(committed: Workspace, file: str) -> None:
     assert affected_by(committed, file) == ALL
 
 
-@pytest.mark.parametrize("file", ["packages/api/src/stevedore_api/app.py", "tests/image/test_a.py"])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "packages/api/src/stevedore_api/app.py",
+        "tests/composition/test_a.py",
+        "tests/image/test_a.py",
+    ],
+)
 def test_what_serves(committed: Workspace, file: str) -> None:
     """A change in api affects every composition and no model alone."""
     assert affected_by(committed, file) == Affected(models=(), compositions=("one", "pair"))

@@ -218,6 +218,29 @@ def test_composition(workspace: Workspace, ran: Path) -> None:
     assert ran.read_text() == "x"
 
 
+def test_every_composition_is_asked_the_same(workspace: Workspace, ran: Path) -> None:
+    """The tests of every composition run with its own, also where it has none of its own."""
+    tiny.write(workspace.root / "tests/composition/test_served.py", TOGETHER)
+    lock(workspace)
+    own = workspace.composition("pair") / "tests"
+    (own / "test_pair.py").write_text(TOGETHER)
+    check_composition("pair", workspace=workspace, python=PYTHON)
+    assert ran.read_text() == "xx"
+    shutil.rmtree(own)
+    check_composition("pair", workspace=workspace, python=PYTHON)
+    assert ran.read_text() == "xxx"
+
+
+def test_composition_without_tests(workspace: Workspace) -> None:
+    """No tests is not the same as passed tests."""
+    lock(workspace)
+    own = workspace.composition("pair") / "tests"
+    shutil.rmtree(own)
+    with pytest.raises(WorkspaceInvalid) as caught:
+        check_composition("pair", workspace=workspace, python=PYTHON)
+    assert str(caught.value) == f"{own}: no `test_*.py` found; there must be at least one"
+
+
 def test_server_that_does_not_start(workspace: Workspace) -> None:
     """What the server said is in the error."""
     main = workspace.root / "packages/api/src/stevedore_api/__main__.py"

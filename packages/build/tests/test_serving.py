@@ -17,7 +17,7 @@ from stevedore_build.locking import lock_manifest
 from stevedore_build.pins import INDEX_VARIABLE, wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serving_command
 from stevedore_build.signing import KEY_VARIABLE
-from stevedore_build.workspace import Workspace
+from stevedore_build.workspace import CACHE_VARIABLE, Workspace
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
@@ -93,7 +93,8 @@ def test_model_and_composition_of_one_name(workspace: Workspace) -> None:
 
 def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server gets the front's path and a safe one, and no variable that it would refuse."""
-    others = dict.fromkeys((INDEX_VARIABLE, KEY_VARIABLE, "STEVEDORE_ENGINES"), "x")
+    names = (CACHE_VARIABLE, INDEX_VARIABLE, KEY_VARIABLE, "STEVEDORE_ENGINES")
+    others = dict.fromkeys(names, "x")
     monkeypatch.setattr(os, "environ", {"HOME": "/h", **others})
     layout = Layout(root=tmp_path)
     python = Path("/p/bin/python")

@@ -1,6 +1,8 @@
 """What an engine built is what its lock gives, and one more layer on it is not."""
 
+import random
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,10 @@ from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64
 from stevedore_build.verifying import base_image, verify_image
 from stevedore_build.workspace import Workspace
+from stevedore_core.fetched_files import FetchedFile
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
+from stevedore_core.weights import record_weights
 
 MakeImage = Callable[[dict[str, bytes]], str]
 
@@ -71,6 +75,41 @@ def test_built_image(
     finally:
         engine.run("rmi", "--force", other)
         engine.run("rmi", "--force", image.reference)
+
+
+def test_large_weights(engine: Engine, workspace: Workspace, lock: Lock, base: str) -> None:
+    """60 MB that a model fetches are a layer of the image, which other code does not change."""
+    source = workspace.root / "models" / "iris" / "large.bin"
+    source.write_bytes(random.Random(1).randbytes(60_000_000))
+    record = workspace.root / "models/iris/src/stevedore_model_iris/weights"
+    record.mkdir()
+    fetched = FetchedFile.of(source, path="large.bin")
+    record_weights(record, [], created=datetime(2026, 1, 31, tzinfo=UTC), fetched=[fetched])
+    tiny.write(workspace.root / "models/iris/.gitignore", "large.bin\n")
+    manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
+    on = Base(reference=base, image=engine.find_image(base) or "", libraries=())
+    store = workspace.store
+    digests = []
+    for code in ("", "changed = True\n"):
+        tiny.write(record.parent / "more.py", code)
+        tiny.track(workspace.root)
+        lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace))
+        lock.write(workspace.composition("pair"))
+        layers = layers_of(manifest, lock, store=store, platform=LINUX_AMD64, libraries=None)
+        image = build_image(lock, engine=engine, base=on, layers=layers, store=store)
+        digests.append(engine.layers(image.identity))
+        sizes = dict(image.layer_bytes)
+    try:
+        assert verify_image(image.reference, workspace=workspace, engine=engine).differences == ()
+    finally:
+        engine.run("rmi", "--force", image.reference)
+    changed = [one != other for one, other in zip(*digests, strict=True)]
+    names = ["base", *(layer.name for layer in layers)]
+    assert [name for name, is_other in zip(names, changed, strict=True) if is_other] == [
+        "models/iris/1.0.0",
+        "composition",
+    ]
+    assert sizes[layers[0].name] > 60_000_000
 
 
 def test_what_is_not_there(engine: Engine, workspace: Workspace, lock: Lock, base: str) -> None:

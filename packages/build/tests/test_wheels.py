@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,13 @@ import pytest
 import tiny
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
-from stevedore_build.wheels import OwnWheel, build_wheels, refuse_other_content, stored_wheel
+from stevedore_build.wheels import (
+    OwnWheel,
+    build_wheels,
+    refuse_other_content,
+    stored_wheel,
+    take_wheel,
+)
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import LockedWheel
 
@@ -195,3 +202,58 @@ def test_changed_wheel(workspace: Workspace) -> None:
     )
     wheel.path.unlink()
     refuse_other_content(build(workspace).path)
+
+
+def put_large_file(workspace: Workspace, place: str) -> Path:
+    """Write a sparse file one byte larger than a wheel may hold, and have git track it."""
+    file = workspace.root / "models/iris" / place
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as content:
+        content.truncate(50_000_001)
+    tiny.track(workspace.root)
+    return file
+
+
+def test_a_file_that_is_too_large(workspace: Workspace) -> None:
+    """It is told how it is declared; outside of the package it does not matter."""
+    put_large_file(workspace, "notes/large.bin")
+    build(workspace)
+    file = put_large_file(workspace, "src/stevedore_model_iris/weights/large.bin")
+    assert refusal(workspace) == (
+        f"{file}: has 50.0 MB; a file of more than 50.0 MB belongs neither in a wheel nor in git: "
+        "take it out of git with `git rm --cached`, and record where it is fetched from with "
+        "`ml-stevedore declare-weights iris <file> --url https://…`"
+    )
+    with file.open("r+b") as content:
+        content.truncate(50_000_000)
+    build(workspace)
+
+
+def test_a_wheel_with_a_file_that_is_too_large(workspace: Workspace, tmp_path: Path) -> None:
+    """One that was built elsewhere may not hold it either."""
+    built = build(workspace).path
+    wheel = tmp_path / built.name
+    name = "stevedore_model_iris/weights/large.bin"
+    shutil.copyfile(built, wheel)
+    with zipfile.ZipFile(wheel, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, bytes(50_000_001))
+    with pytest.raises(WorkspaceInvalid) as caught:
+        take_wheel(wheel, model="iris", version="1.0.0", store=workspace.store)
+    assert str(caught.value).startswith(f"{wheel}: `{name}`: has 50.0 MB; a file of more than ")
+
+
+def test_a_record_of_weights_that_is_wrong(workspace: Workspace, tmp_path: Path) -> None:
+    """It is told when a wheel is taken, not when somebody wants to fetch."""
+    built = build(workspace).path
+    wheel = tmp_path / built.name
+    shutil.copyfile(built, wheel)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(
+            "stevedore_model_iris/weights/weights.toml",
+            'created = 2026-01-31T12:00:00Z\n[sha256]\n[[weight]]\nfile = "a"\n',
+        )
+    with pytest.raises(WorkspaceInvalid) as caught:
+        take_wheel(wheel, model="iris", version="1.0.0", store=workspace.store)
+    assert str(caught.value) == (
+        f"{wheel}: `weights.toml`: `weight`: unknown key; did you mean `weights`?"
+    )

@@ -33,8 +33,9 @@ def test_around(workspace: Workspace, tmp_path: Path) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         Workspace.around(tmp_path)
     assert str(caught.value) == (
-        f"{tmp_path}: not inside a checkout of ML-Py-Stevedore (no directory above it has "
-        "`packages/core/pyproject.toml`); change into one"
+        f"{tmp_path}: not inside a workspace of ML-Py-Stevedore (no directory above it has "
+        "`packages/core/pyproject.toml` or `requirements/stevedore.txt`); change into one, or make "
+        "one in an empty directory with `ml-stevedore init`"
     )
 
 
@@ -152,3 +153,16 @@ def test_is_own() -> None:
     assert is_own("ML.Py_Stevedore-core")
     assert is_own("stevedore-model-x")
     assert not is_own("stevedore")
+
+
+def test_shared_weights(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable names the directory where several checkouts keep fetched weights."""
+    assert workspace.store.weights == workspace.root / ".stevedore" / "weights"
+    monkeypatch.setenv("STEVEDORE_WEIGHTS_CACHE", "/shared/weights")
+    assert workspace.store.weights == Path("/shared/weights")
+    monkeypatch.setenv("STEVEDORE_WEIGHTS_CACHE", "shared")
+    with pytest.raises(WorkspaceInvalid) as caught:
+        _ = workspace.store
+    assert str(caught.value) == (
+        "`STEVEDORE_WEIGHTS_CACHE`: expected the absolute path of a directory, found `shared`"
+    )

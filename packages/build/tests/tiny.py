@@ -23,6 +23,7 @@ __all__ = [
     "make_repository",
     "name_author",
     "offline",
+    "pack_installed",
     "track",
     "use_real_core",
     "write",
@@ -224,10 +225,10 @@ def use_real_core(root: Path, index: Path) -> None:
         write(core / part, (source / part).read_text(encoding="utf-8"))
     shutil.copytree(source / "src", core / "src", ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("jiter", "jsonschema-rs", "msgspec", "orjson"):
-        _pack_installed(name, index)
+        pack_installed(name, index)
 
 
-def _pack_installed(name: str, index: Path) -> None:
+def pack_installed(name: str, index: Path) -> None:
     """Pack an installed distribution into a wheel that claims to fit every platform.
 
     It is right for this one, where the tests run; a lock must be able to cover the others.

@@ -298,6 +298,27 @@ def test_an_answer_that_cannot_be_written_fails_alone() -> None:
     assert many(predictor, b"[1]", b"[0]", b"[2]") == [b"[1.0]", "output-not-json", b"[0.5]"]
 
 
+class Nullable(Stepping):
+    """A Predictor whose predictions may hold NaN."""
+
+    nan_as_null = True
+    batchable = True
+
+
+@pytest.mark.fault("A6")
+def test_a_model_may_have_nan_written_as_null() -> None:
+    """In predictions, alone and together, and not in scores; what has no JSON form still fails."""
+    values = {0: float("nan"), 1: np.float32("inf"), 2: np.array([np.nan, 1.5]), 3: object()}
+    predictor = Nullable(
+        lambda numbers: [values.get(n, n) for n in numbers], "m", [5], ANY, [1], ANY
+    )
+    assert calls.predict(predictor, b"[0,1,2,null]") == b"[null,null,[null,1.5],null]"
+    assert many(predictor, b"[0]", b"[7]", b"[3]") == [b"[null]", b"[7]", "output-not-json"]
+    predictor.model = lambda _: float("nan")
+    with pytest.raises(OutputNotJson):
+        calls.score(predictor, b"[1]")
+
+
 @pytest.mark.parametrize(
     "step",
     [

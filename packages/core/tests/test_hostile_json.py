@@ -19,6 +19,9 @@ from stevedore_core.strict_json import Json, decode
 
 Read = Callable[[bytes], object]
 
+LONG_BYTES = 256 << 10
+"""White space that makes a body long."""
+MANY_KEYS = b"".join(b'"%d":0,' % number for number in range(1_000))
 DEPTH_LIMIT_S = 0.05
 SLACK = 3
 """How much longer than promised it may take on a busy machine, at small scale."""
@@ -83,6 +86,13 @@ def one_of_an_array(text: bytes) -> object:
     payload = NUMBER_ARRAYS.read(b"[%b]" % text)
     assert isinstance(payload, list)
     return payload[0]
+
+
+def one_of_a_long_body(text: bytes) -> object:
+    """Read a value as the entry of a body that is so long that it is read in another way."""
+    payload = decode(b'{%b"a":%b}' % (MANY_KEYS, text) + b" " * LONG_BYTES)
+    assert isinstance(payload, dict)
+    return payload["a"]
 
 
 def admitted(
@@ -168,8 +178,9 @@ def test_no_number_is_changed_silently(figure: Callable[[str], None]) -> None:
     """A number keeps its value, or the body is refused: longer integers, and floats too large."""
     texts = numbers(10_000)
     refused = [b"9" * 4_301, b"1" + b"0" * 1_000_000, b"1e400", b"-1e400", b"1E+999999999"]
-    for read in (decode, one_of_an_array):
-        assert changed(read, texts) == []
+    for read in (decode, one_of_an_array, one_of_a_long_body):
+        some = texts[:300] if read is one_of_a_long_body else texts
+        assert changed(read, some) == []
         assert admitted(read, {text[:10].decode(): text for text in refused}) == []
     figure(f"0 of {len(texts)} numbers changed; {len(refused)} of {len(refused)} too large refused")
 
@@ -185,6 +196,7 @@ def test_what_is_no_number_is_refused(figure: Callable[[str], None]) -> None:
     """NaN and both Infinities are refused wherever they stand."""
     bodies = {(place % word).decode(): place % word for word in NOT_A_NUMBER for place in PLACES}
     assert admitted(decode, bodies) == []
+    assert admitted(one_of_a_long_body, bodies) == []
     assert admitted(one_of_an_array, {word.decode(): word for word in NOT_A_NUMBER}) == []
     figure(f"{len(NOT_A_NUMBER)} of 3 refused, each in {len(PLACES)} places")
 
@@ -200,6 +212,7 @@ def test_a_reader_that_takes_nan_is_seen() -> None:
 def test_a_key_twice_is_refused_however_it_is_written(figure: Callable[[str], None]) -> None:
     """Two spellings of one key are one key, at any depth."""
     assert admitted(decode, TWICE) == []
+    assert admitted(one_of_a_long_body, TWICE) == []
     figure(f"{len(TWICE)} of {len(TWICE)} refused")
 
 
@@ -213,6 +226,7 @@ def test_a_reader_that_keeps_one_of_two_is_seen() -> None:
 def test_what_is_not_utf8_is_refused(figure: Callable[[str], None]) -> None:
     """Bytes that are not UTF-8, and texts that no UTF-8 could hold, are refused."""
     assert admitted(decode, NOT_UTF8) == []
+    assert admitted(one_of_a_long_body, NOT_UTF8) == []
     figure(f"{len(NOT_UTF8)} of {len(NOT_UTF8)} bodies that are not UTF-8 refused")
 
 

@@ -3,8 +3,11 @@
 import ctypes
 import os
 import re
+import shutil
 import socket
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -172,6 +175,61 @@ def test_a_connection_or_an_open_file_would_be_noticed(
         assert is_hit(listener)
     assert watched_file.path.read_text() == "true"
     assert watched_file.opens() == 1
+
+
+BETWEEN = """
+import os, sys
+from stevedore_core.errors import SchemaInvalid
+from stevedore_core.schemas import Schema
+REACHING = DOCUMENTS
+try:
+    Schema.compile(REACHING[0], where="first")  # whatever is loaded at the first refusal
+except SchemaInvalid:
+    pass
+os.access("/begin", os.F_OK)
+DO_MORE
+for document in REACHING:
+    try:
+        Schema.compile(document, where="m")
+    except SchemaInvalid:
+        continue
+    sys.exit("admitted")
+os.access("/end", os.F_OK)
+"""
+
+
+def calls_of_the_system(log: Path, *, more: str = "") -> list[str]:
+    """Return what a process that compiles every reaching schema asks of files and networks."""
+    if (strace := shutil.which("strace")) is None:
+        pytest.skip("it takes strace")
+    documents = [filled(document, "127.0.0.1:9", log) for document in REACHING.values()]
+    code = BETWEEN.replace("DOCUMENTS", repr(documents)).replace("DO_MORE", more)
+    traced = [strace, "-f", "-e", "trace=/^(open|access),%network", "-o", str(log)]
+    subprocess.run([*traced, sys.executable, "-c", code], check=True)
+    _, begin, rest = log.read_text().partition('"/begin"')
+    between, end, _ = rest.partition('"/end"')
+    assert begin
+    assert end
+    lines = between.splitlines()[1:-1]
+    return [line for line in lines if "cgroup" not in line]  # how many cores there are
+
+
+@pytest.mark.fault("E1")
+def test_the_system_is_asked_for_nothing(tmp_path: Path, figure: Callable[[str], None]) -> None:
+    """Between the first schema and the last no file is opened and no socket made."""
+    assert calls_of_the_system(tmp_path / "log") == []
+    figure(f"{len(REACHING)} kinds traced: 0 calls of the system for files or sockets")
+
+
+@pytest.mark.control("E1")
+def test_a_call_of_the_system_is_traced(tmp_path: Path) -> None:
+    """One file that is opened, or one socket that is made, stands in the log."""
+    deeds = {
+        "openat(": "open('/etc/hostname').close()",
+        "socket(": "import socket; socket.socket().close()",
+    }
+    for call, more in deeds.items():
+        assert any(call in line for line in calls_of_the_system(tmp_path / "log", more=more))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ import pytest
 from stevedore_core.errors import BodyNotJson
 from stevedore_core.strict_json import decode
 
+LONG_BYTES = 256 << 10
+MANY_KEYS = b"".join(b'"%d":0,' % number for number in range(1_000))
 FILES = 318
 
 # Valid by the grammar, and refused here: which of two values counts would be a guess.
@@ -83,6 +85,16 @@ def test_what_must_be_accepted_is(accepted: dict[str, bool]) -> None:
     """Every file that follows the grammar is accepted, duplicate keys aside."""
     refused = {name for name, was in accepted.items() if name.startswith("y_") and not was}
     assert refused == DUPLICATE_KEYS
+
+
+def test_long_bodies_are_read_alike(accepted: dict[str, bool], test_data: Path) -> None:
+    """What stands behind many keys is read by another reader, which accepts as much."""
+
+    def read(body: bytes) -> None:
+        decode(b'{%b"a":%b}' % (MANY_KEYS, body) + b" " * LONG_BYTES)
+
+    files = (test_data / "json-test-suite" / "test_parsing").glob("*.json")
+    assert {file.name: is_accepted(file, read) for file in files} == accepted
 
 
 def test_what_is_left_to_the_parser_is_decided(accepted: dict[str, bool]) -> None:

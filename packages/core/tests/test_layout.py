@@ -30,3 +30,15 @@ def test_worker_path() -> None:
         Path("/layout/own/core"),
         Path("/layout/environments/onnx"),
     )
+
+
+def test_weights() -> None:
+    """Fetched weights stand in a directory named by their digest; a package finds its layout."""
+    package = LAYOUT.model("iris", "1.0.0") / "stevedore_model_iris"
+    assert Layout.around(package) == LAYOUT
+    assert LAYOUT.weights("abc") == Path("/layout/weights/abc")
+
+
+def test_no_layout() -> None:
+    """A package that is imported from elsewhere finds a place where nothing is."""
+    assert Layout.around(Path("/package")) == Layout(root=Path("/"))

@@ -14,7 +14,8 @@ from stevedore_core.errors import (
     SchemaInvalid,
     WeightsMismatch,
 )
-from stevedore_core.weights import record_weights
+from stevedore_core.fetched_files import FetchedFile
+from stevedore_core.weights import WeightsRecord, record_weights
 
 InstallModel = Callable[..., Path]
 
@@ -134,6 +135,26 @@ def test_missing_weights_record_is_refused(package: Path) -> None:
     """A model whose weights nobody recorded is not loaded."""
     (package / "weights" / "weights.toml").unlink()
     with pytest.raises(WeightsMismatch, match=r"^`weights.toml` is missing: "):
+        load_model("add")
+
+
+def test_weights_are_found_in_the_layout(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too large for a package lies in the layout that it is imported from, by links too."""
+    layout = tmp_path / "layout"
+    (layout / "models" / "add").mkdir(parents=True)
+    (layout / "models" / "add" / "1.0.0").symlink_to(package.parent)
+    monkeypatch.syspath_prepend(str(layout / "models" / "add" / "1.0.0"))
+    large = package / "weights" / "weights.txt"
+    fetched = FetchedFile.of(large, path="weights.txt")
+    record_weights(package / "weights", [], created=CREATED, fetched=[fetched])
+    place = layout / "weights" / WeightsRecord.read(package / "weights").fetched_digest
+    place.mkdir(parents=True)
+    large.rename(place / "weights.txt")
+    assert load_model("add").predict(2) == 42
+    (place / "weights.txt").unlink()
+    with pytest.raises(WeightsMismatch, match=r"^`weights.txt` is not here: "):
         load_model("add")
 
 

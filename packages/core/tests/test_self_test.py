@@ -137,7 +137,7 @@ def test_an_exception_that_cannot_be_shown_fails_it() -> None:
 @pytest.mark.parametrize(
     "output",
     [object(), b"x", {1}, {1: 2}, (n for n in [1]), float("nan"), [float("inf")], "\ud800"],
-    ids=repr,
+    ids=lambda output: type(output).__name__,
 )
 def test_an_output_without_json_form_fails_it(output: object) -> None:
     """What no caller could read is not an answer."""

@@ -1,5 +1,6 @@
 """Strict JSON: what is refused, what keeps its value, what is written."""
 
+import gc
 import json
 import math
 import random
@@ -7,13 +8,14 @@ import struct
 import sys
 import tracemalloc
 from collections import Counter, OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -356,6 +358,54 @@ def test_what_is_no_number_is_refused_alike(number: str) -> None:
             decode(body.encode())
         messages.add(str(caught.value).partition(" at line")[0])
     assert len(messages) == 1
+
+
+LONG_BYTES = 256 << 10
+
+
+def test_a_key_twice_in_a_long_body_is_refused() -> None:
+    """What is so long is read before its keys are counted; colons in texts do not count."""
+    keys = b",".join(b'"k:%d":{"a":1,"b":[]}' % n for n in range(490))
+    more = b",".join(b'"%d:":0' % n for n in range(10_000))
+    body = b"{%b,%b}" % (keys, more) + b" " * LONG_BYTES
+    assert decode(body) == json.loads(body)
+    with pytest.raises(BodyNotJson) as caught:
+        decode(body.replace(b'"b"', b'"\\u0061"', 1))
+    assert str(caught.value) == "the body is not strict JSON: one object has the same key twice"
+
+
+def test_long_bodies_are_read_without_collections() -> None:
+    """Nothing is collected while a long body is read, and collections go on after it."""
+    collections: list[str] = []
+
+    def note(phase: str, _info: Mapping[str, int]) -> None:
+        collections.append(phase)
+
+    body = b"[" + b",".join([b"[]"] * (LONG_BYTES // 2)) + b"]"
+    gc.callbacks.append(note)
+    try:
+        assert len(msgspec.json.decode(body)) == LONG_BYTES // 2
+        usual = len(collections)
+        collections.clear()
+        read = decode(body)
+        while_reading = len(collections)
+        again: list[list[int]] = [[] for _ in range(10_000)]
+    finally:
+        gc.callbacks.remove(note)
+    assert usual > 10
+    assert while_reading <= 2  # the one that was due once it was over
+    assert len(collections) > while_reading
+    assert (len(again), read) == (10_000, [[]] * (LONG_BYTES // 2))
+
+
+def test_long_bodies_leave_collections_off_that_were_off() -> None:
+    """Whoever runs without collections goes on without them."""
+    gc.disable()
+    try:
+        assert decode(b"[]" + b" " * LONG_BYTES) == []
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("rows", [10, 64, 65, 1_000])

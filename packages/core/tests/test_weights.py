@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stevedore_core.errors import WeightsMismatch
+from stevedore_core.fetched_files import FetchedFile
 from stevedore_core.weights import RECORD, WeightsRecord, record_weights
 
 CREATED = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -206,4 +207,112 @@ def test_a_digest_of_another_kind_matches_nothing(tmp_path: Path) -> None:
         WeightsRecord.read(tmp_path).verified("first.bin")
     assert str(caught.value) == (
         f"`first.bin` is not the recorded file: expected sha256 5, found {sha256(FIRST)}"
+    )
+
+
+@pytest.fixture
+def fetched(tmp_path: Path) -> Path:
+    """A directory whose record names a file that is fetched; it lies in `fetched/` beside."""
+    (tmp_path / "package").mkdir()
+    (tmp_path / "fetched").mkdir()
+    file = tmp_path / "fetched" / "large.npy"
+    file.write_bytes(FIRST)
+    large = FetchedFile.of(file, url="https://files.example.test/large.npy")
+    record_weights(tmp_path / "package", [], created=CREATED, fetched=[large])
+    return tmp_path / "package"
+
+
+def test_a_record_of_fetched_files_is_written_and_read(fetched: Path) -> None:
+    """It gives each with its size, its sha256 and where it comes from."""
+    text = (
+        "# Written by train.py.\n"
+        "created = 2026-03-04T05:06:07Z\n"
+        "\n"
+        "[sha256]\n"
+        "\n"
+        "[[weights]]\n"
+        'file = "large.npy"\n'
+        f'sha256 = "{sha256(FIRST)}"\n'
+        f"size_bytes = {len(FIRST)}\n"
+        'url = "https://files.example.test/large.npy"\n'
+    )
+    assert (fetched / RECORD).read_text() == text
+    record = WeightsRecord.read(fetched)
+    assert record.text == text
+    assert list(record.fetched) == ["large.npy"]
+
+
+def test_a_fetched_file_is_found_where_it_was_fetched_to(fetched: Path) -> None:
+    """Beside the record it need not lie; if it does, it is taken from there."""
+    elsewhere = fetched.parent / "fetched"
+    record = WeightsRecord.read(fetched)
+    found = record.verified("large.npy", fetched_into=elsewhere)
+    assert found == elsewhere / "large.npy"
+    (fetched / "large.npy").write_bytes(FIRST)
+    assert record.verified("large.npy") == fetched / "large.npy"
+
+
+def test_a_file_that_was_not_fetched_is_told(fetched: Path) -> None:
+    """A package alone, outside of a layout, cannot be loaded; no path is told."""
+    for place in (None, fetched.parent / "nowhere"):
+        with pytest.raises(WeightsMismatch) as caught:
+            WeightsRecord.read(fetched).verified("large.npy", fetched_into=place)
+        assert str(caught.value) == (
+            "`large.npy` is not here: it is no part of the package, and is fetched when a layout "
+            "or an image is made; load the model from one of those, such as `make serve` makes"
+        )
+
+
+def test_a_changed_fetched_file_is_refused(fetched: Path) -> None:
+    """By its sha256, and where the size differs without being read."""
+    elsewhere = fetched.parent / "fetched"
+    record = WeightsRecord.read(fetched)
+    flip(elsewhere / "large.npy")
+    found = sha256((elsewhere / "large.npy").read_bytes())
+    with pytest.raises(WeightsMismatch) as caught:
+        record.verified("large.npy", fetched_into=elsewhere)
+    assert str(caught.value) == (
+        f"`large.npy` is not the recorded file: expected sha256 {sha256(FIRST)}, found {found}"
+    )
+    truncate(elsewhere / "large.npy")
+    with pytest.raises(WeightsMismatch) as caught:
+        record.verified("large.npy", fetched_into=elsewhere)
+    assert str(caught.value) == (
+        f"`large.npy` is not the recorded file: expected {len(FIRST)} bytes, found {len(FIRST) - 1}"
+    )
+
+
+def test_a_link_in_place_of_a_fetched_file_is_refused(fetched: Path) -> None:
+    """As for packaged ones."""
+    elsewhere = fetched.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "large.npy").symlink_to(fetched.parent / "fetched" / "large.npy")
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(fetched).verified("large.npy", fetched_into=elsewhere)
+    assert str(caught.value).startswith("`large.npy` cannot be read: ")
+
+
+def test_a_file_is_packaged_or_fetched(fetched: Path) -> None:
+    """A record that says both is refused."""
+    text = (fetched / RECORD).read_text()
+    both = text.replace("[sha256]\n", f'[sha256]\n"large.npy" = "{"a" * 64}"\n')
+    (fetched / RECORD).write_text(both)
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(fetched)
+    assert str(caught.value) == (
+        "`weights.toml`: `large.npy` is in `[sha256]`, as a file of the package, and in "
+        "`[[weights]]`, as one that is fetched; remove one of the two"
+    )
+
+
+def test_what_is_wrong_with_a_table_is_told(fetched: Path) -> None:
+    """With its key, as for any document."""
+    text = (fetched / RECORD).read_text()
+    (fetched / RECORD).write_text(text.replace("size_bytes", "size_byte"))
+    with pytest.raises(WeightsMismatch) as caught:
+        WeightsRecord.read(fetched)
+    assert str(caught.value) == (
+        "`weights.toml`: 2 problems\n"
+        "  `weights[1].size_bytes`: missing; expected a whole number from 1 to 1099511627776\n"
+        "  `weights[1].size_byte`: unknown key; did you mean `size_bytes`?"
     )

@@ -188,9 +188,11 @@ class App:
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:
         for group in self._groups:
             group.start()
+        self.hot_path.memory.start()
         try:
             yield
         finally:
+            self.hot_path.memory.stop()
             self._health.stop()
             for group in self._groups:
                 await group.stop()

@@ -8,11 +8,12 @@ from stevedore_api.access_log import AccessLog
 from stevedore_api.admission import Admission
 from stevedore_api.app import App
 from stevedore_api.catalogue import Catalogue, ServedModel
-from stevedore_api.cgroup import usable_cores
+from stevedore_api.cgroup import memory_bound, usable_cores
 from stevedore_api.exposition import Exposition
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
+from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerCommand
@@ -73,7 +74,13 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
         catalogue=catalogue,
         groups=groups,
         health=health,
-        hot_path=HotPath(catalogue, settings, access_log, metrics),
+        hot_path=HotPath(
+            catalogue,
+            settings,
+            access_log,
+            metrics,
+            MemoryWatch(memory_bound(), settings.max_memory_share),
+        ),
         composition=_composition(lock),
         settings=settings,
         access_log=access_log,

@@ -105,7 +105,7 @@ class Exposition(Collector):
     def _workers(self) -> Iterator[Metric]:
         yield _gauge(
             "workers",
-            "How many workers a group has when all are well.",
+            "How many workers a group has when all are well, spare ones too.",
             ("group",),
             (((group.name,), len(group.slots)) for group in self._groups),
         )

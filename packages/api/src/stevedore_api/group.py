@@ -26,6 +26,9 @@ from stevedore_core.strict_json import Json
 
 __all__ = ["WorkerGroup"]
 
+_MOST_LOOKS = 3
+"""How many turns of the event loop calls are gathered for, while each brings more."""
+
 
 class WorkerGroup:
     """The unit of isolation: what its models do, other groups do not notice."""
@@ -69,8 +72,11 @@ class WorkerGroup:
                 max_rss_bytes=settings.max_worker_rss_bytes,
                 listeners=listeners,
             )
-            for _ in range(workers)
+            for _ in range(workers + settings.spare_workers)
         ]
+        self._workers = workers
+        self._in_use = self.slots
+        """The slots that get calls: not spare ones, nor ones that loaded nothing if others did."""
         limits = [
             BatchLimits(max_calls=own.max_batch, max_bytes=own.max_batch_bytes)
             for own in self._settings_of
@@ -81,6 +87,8 @@ class WorkerGroup:
         self._deadlines: list[asyncio.TimerHandle | None] = [None for _ in self.models]
         """Set while calls are open, for the oldest of those that were open when it was set."""
         self._is_dispatch_due = False
+        self._has_arrived = False
+        """True if a call came since the last look."""
         self._load_failures: dict[int, str] = {}
         self._last_loaded_at: dict[int, float] = {}
 
@@ -110,6 +118,11 @@ class WorkerGroup:
     def is_hopeless(self) -> bool:
         """True if no worker has loaded anything, however often it was tried."""
         return all(slot.failures >= self._settings.max_load_tries for slot in self.slots)
+
+    @property
+    def is_busy(self) -> bool:
+        """True while callers' calls wait or run."""
+        return any(self._open)
 
     @property
     def has_queue(self) -> bool:
@@ -143,6 +156,7 @@ class WorkerGroup:
             self._dispatch()  # what a worker can take at once does not wait
             self._queue.append(call)
         self._open[model][call] = None
+        self._has_arrived = True
         if self._deadlines[model] is None:
             self._set_deadline(call)
         call.answer.add_done_callback(partial(self._end, call))
@@ -173,16 +187,26 @@ class WorkerGroup:
         return last is not None and now - last < self._settings.replace_grace_s
 
     def _dispatch_soon(self) -> None:
-        """Dispatch once for all that this turn of the event loop brings: it may go together."""
+        """Dispatch once for all that comes in the next turns of the event loop: it may go together.
+
+        Not a timer: a turn that brings nothing is the last, and takes some microseconds.
+        """
         if not self._is_dispatch_due:
             self._is_dispatch_due = True
-            asyncio.get_running_loop().call_soon(self._dispatch)
+            asyncio.get_running_loop().call_soon(self._look, _MOST_LOOKS)
+
+    def _look(self, left: int) -> None:
+        if self._has_arrived and left:
+            self._has_arrived = False
+            asyncio.get_running_loop().call_soon(self._look, left - 1)
+        else:
+            self._dispatch()
 
     def _dispatch(self) -> None:
         """Give what waits to the workers that are free."""
         self._is_dispatch_due = False
-        for slot in self.slots:
-            while slot.is_free and self._is_usable(slot):
+        for slot in self._in_use:
+            while slot.is_free:
                 if not (batch := self._queue.take()):
                     return
                 if calls := [call for call in batch if not call.answer.done()]:
@@ -190,9 +214,11 @@ class WorkerGroup:
                     if not calls[0].is_own:
                         self._metrics.note_batch(self.models[calls[0].model], len(calls))
 
-    def _is_usable(self, slot: WorkerSlot) -> bool:
-        """Tell whether a worker may get calls: one that loaded nothing, only if none did better."""
-        return bool(slot.loaded) or not any(other.loaded for other in self.slots)
+    def _choose_slots(self) -> None:
+        """Have a spare worker take the place of one that is gone, and keep it."""
+        kept = [slot for slot in self._in_use if slot.loaded]
+        spare = [slot for slot in self.slots if slot.loaded and slot not in kept]
+        self._in_use = [*kept, *spare][: self._workers] or self.slots
 
     def _run_once_more(self, calls: Sequence[Call]) -> None:
         """Queue what was lost with a worker ahead of all: one by one, for one may be the reason."""
@@ -232,6 +258,7 @@ class WorkerGroup:
                 call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
     def _note_loaded(self, model: int, said: Mapping[str, Json]) -> None:
+        self._choose_slots()
         self._load_failures.pop(model, None)
         if said["batchable"]:
             self._queue.batchable.add(model)
@@ -243,6 +270,8 @@ class WorkerGroup:
     def _note_end(self, had_loaded: frozenset[int]) -> None:
         now = asyncio.get_running_loop().time()
         self._last_loaded_at.update(dict.fromkeys(had_loaded, now))
+        self._choose_slots()
+        self._dispatch_soon()
 
 
 def _call(kind: Kind, model: int, body: bytes, limit_s: float) -> Call:

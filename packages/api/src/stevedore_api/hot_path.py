@@ -20,6 +20,7 @@ import orjson
 from stevedore_api import problems
 from stevedore_api.access_log import AccessLog
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
 from stevedore_api.request_head import Headers, is_local, request_id, trace_id
 from stevedore_api.settings import Settings
@@ -35,12 +36,21 @@ from stevedore_core.errors import (
 )
 from stevedore_core.frames import Frame, Kind
 
-__all__ = ["CLIENT_LEFT", "HOST_REFUSED", "RETRY_STATUSES", "Exchange", "HotPath", "Target"]
+__all__ = [
+    "CLIENT_LEFT",
+    "HOST_REFUSED",
+    "MEMORY_SHORT",
+    "RETRY_STATUSES",
+    "Exchange",
+    "HotPath",
+    "Target",
+]
 
 CLIENT_LEFT = 499
 """What the log says when nobody waits for the answer any more."""
 RETRY_STATUSES = frozenset({429, 503})
 HOST_REFUSED = HostRefused("this server listens on the loopback address only; ask for `localhost`")
+MEMORY_SHORT = QueueFull("memory is short: only one request at a time is taken")
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +83,14 @@ class HotPath:
     """The paths that are answered here, and what the requests for them share."""
 
     def __init__(
-        self, catalogue: Catalogue, settings: Settings, access_log: AccessLog, metrics: Metrics
+        self,
+        catalogue: Catalogue,
+        settings: Settings,
+        access_log: AccessLog,
+        metrics: Metrics,
+        memory: MemoryWatch,
     ) -> None:
+        self.memory = memory
         self.access_log = access_log
         self.metrics = metrics
         self.is_draining = False
@@ -108,6 +124,12 @@ class HotPath:
         except (httptools.HttpParserInvalidURLError, UnicodeDecodeError, AttributeError):
             return None  # uvicorn refuses it
         return self.targets.get(path.removesuffix("/"))
+
+    def is_alone(self, own_bytes: int) -> bool:
+        """Tell whether nothing is here but so many bytes of one body: what waits, runs, arrives."""
+        if self.arriving_bytes > own_bytes:
+            return False
+        return not any(model.group.is_busy for model in self.catalogue)
 
     def joined(self, headers: Headers) -> bytes:
         """Return uvicorn's own headers as bytes; it makes a new list of them every second."""
@@ -196,11 +218,11 @@ class Exchange:
         """Refuse by the headers what need not be read."""
         self._request_id = request_id(headers)
         self._trace_id = trace_id(headers)
-        try:
-            if self._hot_path.is_loopback and not is_local(headers):
-                raise HOST_REFUSED
-            _check_headers(headers, self._hot_path.settings.max_body_bytes)
-        except StevedoreError as error:
+        if self._hot_path.is_loopback and not is_local(headers):
+            self._refuse(HOST_REFUSED)
+        elif self._hot_path.memory.is_short and not self._hot_path.is_alone(0):
+            self._refuse(MEMORY_SHORT)
+        elif error := _fault_of(headers, self._hot_path.settings.max_body_bytes):
             self._refuse(error)
 
     def add(self, piece: bytes) -> None:
@@ -214,6 +236,8 @@ class Exchange:
             self._refuse(_too_large(self._hot_path.settings.max_body_bytes))
         elif self._hot_path.arriving_bytes > self._hot_path.settings.max_queued_bytes:
             self._refuse(QueueFull("the requests that arrive just now hold too many bytes already"))
+        elif self._hot_path.memory.is_short and not self._hot_path.is_alone(self._arrived_bytes):
+            self._refuse(MEMORY_SHORT)
 
     def end(self) -> None:
         """Take note that the body is whole."""
@@ -351,20 +375,21 @@ class Exchange:
         )
 
 
-def _check_headers(headers: Headers, max_body_bytes: int) -> None:
-    """Refuse by the headers what need not be read."""
+def _fault_of(headers: Headers, max_body_bytes: int) -> StevedoreError | None:
+    """Return by which header a request is refused, if by any."""
     content_type = b""
     for name, value in headers:
         if name == b"content-length" and int(value) > max_body_bytes:
-            raise _too_large(max_body_bytes)
+            return _too_large(max_body_bytes)
         if name == b"content-encoding" and value.lower() != b"identity":
-            raise ContentTypeRefused("send the body as it is, without `Content-Encoding`")
+            return ContentTypeRefused("send the body as it is, without `Content-Encoding`")
         if name == b"content-type":
             content_type = value
     if content_type != _JSON and not _is_json(content_type):
-        raise ContentTypeRefused(
+        return ContentTypeRefused(
             "send the body as JSON in UTF-8, with the header `Content-Type: application/json`"
         )
+    return None
 
 
 def _too_large(max_body_bytes: int) -> BodyTooLarge:

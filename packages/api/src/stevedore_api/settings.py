@@ -85,6 +85,13 @@ class Settings(BaseModel):
         ge=0,
         description="Memory in bytes from which a worker is replaced between two calls; 0: never.",
     )
+    max_memory_share: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="Share of the container's memory from which only one request at a time is "
+        "taken; 1: never.",
+    )
     replace_grace_s: Seconds = Field(
         30, description="Seconds a worker's replacement may take before its models count as gone."
     )
@@ -105,6 +112,12 @@ class Settings(BaseModel):
     )
     workers: Share = Field(
         1, description="Workers of each group; `auto`: one for each core that may be used."
+    )
+    spare_workers: int = Field(
+        0,
+        ge=0,
+        le=64,
+        description="Workers of each group beside those, loaded and idle until one of them ends.",
     )
     threads: Share = Field(
         "auto",

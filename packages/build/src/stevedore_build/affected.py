@@ -26,11 +26,17 @@ _EVERYTHING: Final = (
     "packages/core/pyproject.toml",
     "packages/core/src",
     "pyproject.toml",
+    "requirements/stevedore.txt",
     "requirements/test.txt",
 )
 """What every model runs on or is tested with."""
 
-_EVERY_COMPOSITION: Final = ("packages/api/pyproject.toml", "packages/api/src", "tests/image")
+_EVERY_COMPOSITION: Final = (
+    "packages/api/pyproject.toml",
+    "packages/api/src",
+    "tests/composition",
+    "tests/image",
+)
 """What every composition is served or tested with, and no model alone."""
 
 

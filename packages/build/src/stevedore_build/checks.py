@@ -36,6 +36,7 @@ __all__ = [
     "check_composition",
     "check_model",
     "composition_passed",
+    "composition_tests",
     "refuse_other_than_locked",
     "run_pytest",
     "test_inputs",
@@ -61,7 +62,7 @@ def check_model(
         if tests is None:
             notice(f"{title}: not tested, git history has no tests of this version")
             continue
-        key = _key(workspace, lock, _version(python, lock), tests)
+        key = _key(workspace, lock, _version(python, lock), [tests])
         if not options and already_passed(f"model-{name}", key, store=workspace.store):
             notice(f"{title}: passed before with the same content")
             continue
@@ -79,13 +80,13 @@ def check_composition(
 ) -> None:
     """Serve what a composition's lock says, and test it over HTTP.
 
-    The tests find in `STEVEDORE_URL` where it is served, in `STEVEDORE_LAYOUT` what from, in
-    `STEVEDORE_PYTHON` by which interpreter, and in `STEVEDORE_ALONE` the import path on which each
-    model stands alone. `options` are as in `check_model`. Raises `CheckFailed`, and `LockStale`
-    where the lock is not fresh.
+    The tests, those of every composition and its own, find in `STEVEDORE_URL` where it is served,
+    in `STEVEDORE_LAYOUT` what from, in `STEVEDORE_PYTHON` by which interpreter, and in
+    `STEVEDORE_ALONE` the import path on which each model stands alone. `options` are as in
+    `check_model`. Raises `CheckFailed`, and `LockStale` where the lock is not fresh.
     """
     manifest, lock = fresh(name, workspace=workspace)
-    tests = workspace.composition(name) / "tests"
+    tests = composition_tests(name, workspace)
     key = _key(workspace, lock, _version(python, lock), tests)
     if not options and already_passed(f"composition-{name}", key, store=workspace.store):
         notice(f"composition `{name}`: passed before with the same content")
@@ -97,7 +98,7 @@ def check_composition(
     with _served(layout, interpreter) as url:
         refuse_low_scores(url, manifest)
         variables = {"STEVEDORE_URL": url, **test_variables(manifest, lock, workspace)}
-        run_pytest(python, [tests], options, workspace, variables)
+        run_pytest(python, tests, options, workspace, variables)
     if not options:
         record_passed(f"composition-{name}", key, store=store)
 
@@ -110,16 +111,25 @@ def composition_passed(name: str, *, workspace: Workspace) -> bool:
     _, lock = fresh(name, workspace=workspace)
     store = workspace.store
     python = find_interpreter(lock.python, store=store).version
-    asked = [(f"composition-{name}", lock, workspace.composition(name) / "tests")]
+    asked = [(f"composition-{name}", lock, composition_tests(name, workspace))]
     for model in lock.models:
         tests = _tests_of(model.name, model.version, workspace)
         if tests is not None:
             alone = lock.restrict(model.name, model.version)
-            asked.append((f"model-{model.name}", alone, tests))
+            asked.append((f"model-{model.name}", alone, [tests]))
     return all(
         already_passed(check, _key(workspace, locked, python, tests), store=store)
         for check, locked, tests in asked
     )
+
+
+def composition_tests(name: str, workspace: Workspace) -> list[Path]:
+    """Return the directories of tests that ask a composition over HTTP, its own last.
+
+    `tests/composition` asks what every composition promises; either may do without the other.
+    """
+    every, own = workspace.root / "tests" / "composition", workspace.composition(name) / "tests"
+    return [directory for directory in (every, own) if directory.is_dir()] or [own]
 
 
 def test_variables(manifest: Manifest, lock: Lock, workspace: Workspace) -> dict[str, str]:
@@ -212,14 +222,15 @@ def _version(python: Path, lock: Lock) -> str:
     return version
 
 
-def _key(workspace: Workspace, lock: Lock, python: str, tests: Path) -> str:
+def _key(workspace: Workspace, lock: Lock, python: str, tests: Sequence[Path]) -> str:
     """Return the key of a check: all that can change its outcome is a part of it."""
-    if not any(tests.glob("**/test_*.py")):
-        raise WorkspaceInvalid(f"{tests}: no `test_*.py` found; there must be at least one")
+    for directory in tests:
+        if not any(directory.glob("**/test_*.py")):
+            raise WorkspaceInvalid(f"{directory}: no `test_*.py` found; there must be at least one")
     return key_of(
         {
             "lock": lock.digest,
-            **test_inputs([tests], workspace),
+            **test_inputs(tests, workspace),
             "python": [python, find_interpreter(lock.python, store=workspace.store).version],
             "platform": host_platform().name,
         }

@@ -11,7 +11,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from stevedore_build import cli_compositions, cli_releases, cli_supply
+from stevedore_build import (
+    cli_compositions,
+    cli_entry,
+    cli_originals,
+    cli_releases,
+    cli_scaffolds,
+    cli_schemas,
+    cli_supply,
+    cli_weights,
+)
 from stevedore_build.affected import affected_since
 from stevedore_build.checks import check_composition, check_model, composition_passed
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
@@ -56,9 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # What is being tidied up after Ctrl-C is tidied up after SIGTERM too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        workspace = Workspace.around(Path.cwd())
-        with _temporary_files(workspace):
-            parsed.command(workspace, parsed)
+        _run_command(parsed)
     except StevedoreError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -70,6 +77,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _run_command(parsed: argparse.Namespace) -> None:
+    if "anywhere" in parsed:
+        parsed.anywhere(parsed)
+        return
+    workspace = Workspace.around(Path.cwd())
+    with _temporary_files(workspace):
+        parsed.command(workspace, parsed)
 
 
 @contextmanager
@@ -112,8 +128,8 @@ def _parser() -> argparse.ArgumentParser:
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("name", nargs="?", help="the composition")
     what.add_argument("--model", help="serve one model package, without a manifest")
-    command.add_argument("--host", default="127.0.0.1")
-    command.add_argument("--port", type=int, default=8000)
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    command.add_argument("--port", type=int, default=8000, help="the port to listen on")
     command.set_defaults(command=_serve)
 
     command = commands.add_parser("layout", help="make a composition's layout, print where it is")
@@ -131,8 +147,13 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(command=_check_with, check=check)
     _add_image_commands(commands)
     cli_releases.add_commands(commands)
+    cli_schemas.add_commands(commands)
     cli_compositions.add_commands(commands)
     cli_supply.add_commands(commands)
+    cli_weights.add_commands(commands)
+    cli_entry.add_commands(commands)
+    cli_originals.add_commands(commands)
+    cli_scaffolds.add_commands(commands)
     return parser
 
 
@@ -159,7 +180,7 @@ def _add_image_commands(commands: "argparse._SubParsersAction[argparse.ArgumentP
                 help="the kind of processor; others than this machine's can be built, not run",
             )
         if function is _run:
-            command.add_argument("--port", type=int, default=8000)
+            command.add_argument("--port", type=int, default=8000, help="where it answers")
         if function is _check_image:
             command.add_argument("--python", type=Path, required=True, help="where the tests run")
 

@@ -31,11 +31,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.set_defaults(command=_verify)
 
     command = commands.add_parser("sign", help="write signatures beside files")
-    command.add_argument("files", nargs="+", type=Path)
+    command.add_argument("files", nargs="+", type=Path, help="what to sign")
     command.set_defaults(command=_sign)
 
     command = commands.add_parser("check-signature", help="fail if a file's signature is not good")
-    command.add_argument("files", nargs="+", type=Path)
+    command.add_argument("files", nargs="+", type=Path, help="what was signed")
     command.add_argument("--key", type=Path, required=True, help="the public key")
     command.set_defaults(command=_check_signature)
 

@@ -14,7 +14,7 @@ from typing import Final
 from rich.filesize import decimal
 
 from stevedore_build.bases import base_name, find_base, make_base
-from stevedore_build.checks import run_pytest, test_inputs, test_variables
+from stevedore_build.checks import composition_tests, run_pytest, test_inputs, test_variables
 from stevedore_build.console import notice, step
 from stevedore_build.engines import Engine
 from stevedore_build.errors import CheckFailed, EngineFailed
@@ -131,7 +131,7 @@ def check_image(
     python: Path,
     options: Sequence[str] = (),
 ) -> Image:
-    """Test a composition's image: what an image must hold, and the composition's own tests.
+    """Test a composition's image: what an image must hold, and the composition over HTTP.
 
     The latter reach a container that has the least rights, and find `STEVEDORE_URL` and so on as
     without an image. `options` go to pytest; with any, nothing is recorded. Raises `CheckFailed`.
@@ -168,7 +168,9 @@ def image_passed(name: str, *, workspace: Workspace, engine: Engine) -> Image | 
 
 
 def _tests(name: str, workspace: Workspace) -> list[Path]:
-    return [workspace.root / "tests" / "image", workspace.composition(name) / "tests"]
+    """Return the tests of what every image holds, where a workspace has such, and of this one."""
+    every = workspace.root / "tests" / "image"
+    return [*([every] if every.is_dir() else []), *composition_tests(name, workspace)]
 
 
 def _check(name: str, engine: Engine) -> str:

@@ -40,7 +40,14 @@ __all__ = ["RELEASES", "CompositionRelease", "push_release", "release_compositio
 RELEASES: Final = Path("dist", "releases")
 """Where the workspace keeps the documents of released compositions."""
 
-_SHARED: Final = ("packages/core", "packages/api", "tests/image", "requirements", "pyproject.toml")
+_SHARED: Final = (
+    "packages/core",
+    "packages/api",
+    "tests/composition",
+    "tests/image",
+    "requirements",
+    "pyproject.toml",
+)
 """What else than a composition and its models a release is made from."""
 
 

@@ -14,6 +14,7 @@ from stevedore_build.errors import ToolFailed
 from stevedore_build.images import CONTENT_LABEL
 from stevedore_build.layers import SBOM, Layer, layers_of
 from stevedore_build.licences import licences_text, without_licence
+from stevedore_build.model_weights import ModelWeights, weights_of
 from stevedore_build.platforms import LINUX_AMD64, Platform
 from stevedore_build.processes import git
 from stevedore_build.provenance import BuiltImage, Commit, provenance_of
@@ -36,6 +37,7 @@ class _Made:
     manifest: Manifest
     lock: Lock
     layers: tuple[Layer, ...]
+    weights: tuple[ModelWeights, ...]
 
     @property
     def sbom(self) -> str:
@@ -101,7 +103,9 @@ def provenance(
             )
         )
     commit = _commit(workspace)
-    return provenance_of(made.lock, made.shipped, images, platform=platform, commit=commit)
+    return provenance_of(
+        made.lock, made.shipped, images, made.weights, platform=platform, commit=commit
+    )
 
 
 def _named(digests: Sequence[str], layers: Sequence[Layer]) -> tuple[tuple[str, str], ...]:
@@ -125,4 +129,5 @@ def _made(name: str, workspace: Workspace, platform: Platform) -> _Made:
     manifest, lock = fresh(name, workspace=workspace)
     store = workspace.store
     layers = layers_of(manifest, lock, store=store, platform=platform, libraries=None)
-    return _Made(manifest=manifest, lock=lock, layers=layers)
+    weights = weights_of(lock, store=store)
+    return _Made(manifest=manifest, lock=lock, layers=layers, weights=weights)

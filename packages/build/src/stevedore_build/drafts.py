@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["draft_directory"]
+__all__ = ["abandoned_drafts", "draft_directory"]
 
 _PREFIX: Final = "draft-"
 
@@ -29,6 +29,27 @@ def draft_directory(parent: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(directory, ignore_errors=True)
         os.close(lock)
+
+
+def abandoned_drafts(parent: Path) -> tuple[Path, ...]:
+    """Return the directories below `parent` whose makers are gone."""
+    return tuple(
+        directory for directory in sorted(parent.glob(f"{_PREFIX}*")) if _is_free(directory)
+    )
+
+
+def _is_free(directory: Path) -> bool:
+    try:
+        lock = os.open(directory, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
 
 
 def _make(parent: Path) -> tuple[Path, int]:

@@ -44,7 +44,8 @@ class Engine:
     with. `read_only` makes a container's whole file system read-only. `plain_http` lets it speak to
     a registry without TLS. `loads_directories` says that it takes an image from a directory, with
     those layers left out that it has: then there is nothing to build. `writes_digest` says that the
-    digest of a pushed image is written to a file; otherwise it is printed.
+    digest of a pushed image is written to a file; otherwise it is printed. `storage_shown` is how
+    `info` is asked where images are kept.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Engine:
     plain_http: tuple[str, ...] = ()
     loads_directories: bool = False
     writes_digest: bool = False
+    storage_shown: str = "{{.DockerRootDir}}"
 
     def failure(self) -> str | None:
         """Return why this engine cannot be used here, or None if it can."""
@@ -82,6 +84,14 @@ class Engine:
         flags = ("--iidfile", *(flag for flag in self.build_flags if flag.startswith("--")))
         absent = [f"`{flag}`" for flag in flags if flag.encode() not in known]
         return f"installed, but too old: its `build` lacks {', '.join(absent)}" if absent else None
+
+    def version(self) -> str:
+        """Return what the engine says that it is. Raises `EngineFailed`."""
+        return self.run("--version", timeout_s=_PROBE_LIMIT_S)
+
+    def storage(self) -> Path:
+        """Return where images are kept, as the engine sees it. Raises `EngineFailed`."""
+        return Path(self.run("info", "--format", self.storage_shown, timeout_s=_PROBE_LIMIT_S))
 
     def run(self, *arguments: str, timeout_s: float | None = None) -> str:
         """Return what the engine prints for `arguments`. Raises `EngineFailed`."""
@@ -233,6 +243,7 @@ PODMAN = Engine(
     local="localhost/",
     plain_http=("--tls-verify=false",),
     writes_digest=True,
+    storage_shown="{{.Store.GraphRoot}}",
     # What it builds is never the same twice: it names the containers it was built in (4.3.1).
     loads_directories=True,
 )

@@ -8,11 +8,14 @@ StevedoreError                (core's)
     ├── LayerRefused          what was installed must not be served
     ├── CheckFailed           tests were run, and failed
     ├── ToolFailed            a program that this one needs is missing, or failed
+    ├── ScaffoldRefused       something new that cannot be made as it was asked for
     ├── ReleaseRefused        a release that would break what a release promises
+    ├── FetchFailed           weights cannot be fetched, or are not the recorded ones
     ├── IndexFailed           the index of our own wheels cannot be read
     ├── EngineAbsent          no container engine works here
     ├── EngineFailed          a container engine refused, or broke off
     ├── BaseUnusable          no base image can be had, or it cannot carry the composition
+    ├── OriginalRefused       an original `model.py` that no model package can be made of
     ├── ContainerfileRefused  a value that may not stand in a Containerfile
     ├── ImageUnreadable       what is to be verified is no image of a composition
     └── SigningFailed         nothing could be signed, or a signature does not hold
@@ -27,12 +30,15 @@ __all__ = [
     "ContainerfileRefused",
     "EngineAbsent",
     "EngineFailed",
+    "FetchFailed",
     "ImageUnreadable",
     "IndexFailed",
     "LayerRefused",
     "LockStale",
+    "OriginalRefused",
     "ReleaseRefused",
     "ResolutionFailed",
+    "ScaffoldRefused",
     "SigningFailed",
     "ToolFailed",
     "WorkspaceInvalid",
@@ -81,10 +87,22 @@ class ToolFailed(BuildError):
     code = "tool-failed"
 
 
+class ScaffoldRefused(BuildError):
+    """Something new cannot be made as it was asked for."""
+
+    code = "scaffold-refused"
+
+
 class ReleaseRefused(BuildError):
     """A release that would break what a release promises."""
 
     code = "release-refused"
+
+
+class FetchFailed(BuildError):
+    """Weights cannot be fetched, or are not the recorded ones."""
+
+    code = "fetch-failed"
 
 
 class IndexFailed(BuildError):
@@ -109,6 +127,12 @@ class BaseUnusable(BuildError):
     """No base image can be had, or it cannot carry the composition."""
 
     code = "base-unusable"
+
+
+class OriginalRefused(BuildError):
+    """An original `model.py` that no model package can be made of."""
+
+    code = "original-refused"
 
 
 class ContainerfileRefused(BuildError):

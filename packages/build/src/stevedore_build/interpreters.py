@@ -8,7 +8,7 @@ from stevedore_build.errors import ToolFailed
 from stevedore_build.processes import run, uv_program
 from stevedore_build.store import Store
 
-__all__ = ["Interpreter", "find_interpreter"]
+__all__ = ["Interpreter", "find_interpreter", "is_here"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,15 +40,28 @@ def find_interpreter(minor: str, *, store: Store) -> Interpreter:
     return Interpreter(program=program, version=entries["version_info"])
 
 
-def _find(minor: str) -> str:
-    arguments = ["--no-project", "--system", minor]
+def is_here(minor: str) -> bool:
+    """Tell whether this machine has a Python of a minor version, without fetching one."""
     try:
-        return run([uv_program(), "python", "find", *arguments]).strip()
+        _found(minor)
+    except ToolFailed:
+        return False
+    return True
+
+
+def _found(minor: str) -> str:
+    find = [uv_program(), "python", "find", "--no-python-downloads"]
+    return run([*find, "--no-project", "--system", minor]).strip()
+
+
+def _find(minor: str) -> str:
+    try:
+        return _found(minor)
     except ToolFailed:
         notice(f"Python {minor} is not on this machine; uv fetches one for this user")
     try:
         run([uv_program(), "python", "install", "--no-bin", minor])
-        return run([uv_program(), "python", "find", *arguments]).strip()
+        return _found(minor)
     except ToolFailed as error:
         raise ToolFailed(
             f"Python {minor} is not on this machine and could not be fetched; install it "

@@ -19,11 +19,13 @@ from stevedore_build.installed import refuse_clashes, set_modes, tidy
 from stevedore_build.interpreters import Interpreter, find_interpreter
 from stevedore_build.machines import refuse_other_machines
 from stevedore_build.markers import on_platform
+from stevedore_build.model_weights import ModelWeights, weights_of
 from stevedore_build.platforms import Platform
 from stevedore_build.processes import run, uv_program
 from stevedore_build.shared_libraries import needed_libraries, refuse_missing
 from stevedore_build.shipped import shipped_in
 from stevedore_build.store import Store
+from stevedore_build.weights_cache import place
 from stevedore_build.wheels import refuse_other_content, stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
@@ -71,12 +73,14 @@ def layers_of(
         interpreter=find_interpreter(lock.python, store=store),
         libraries=libraries,
     )
+    weights = weights_of(lock, store=store)
     below = (
+        *{one.place: maker.weights(one) for one in weights}.values(),
         *(maker.environment(environment) for environment in lock.environments),
         maker.own({w.distribution: stored_wheel(w, store=store) for w in lock.wheels}),
         *(maker.model(model, stored_wheel(model, store=store)) for model in lock.models),
     )
-    return (*below, maker.composition(manifest, lock, below))
+    return (*below, maker.composition(manifest, lock, below, weights))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +91,17 @@ class _Maker:
     platform: Platform
     interpreter: Interpreter
     libraries: AbstractSet[str] | None
+
+    def weights(self, weights: ModelWeights) -> Layer:
+        """Lay down the files that are fetched for a model. Nothing of it depends on a machine."""
+        target = PurePosixPath(IMAGE_ROOT) / weights.place
+
+        def fill(directory: Path) -> None:
+            for file in weights.files:
+                place(file, directory / file.name, model=weights.model.name, store=self.store)
+
+        digest = _digest([_FORMAT, str(target)])
+        return self._made(weights.place, digest, target, fill)
 
     def environment(self, environment: Environment) -> Layer:
         """Install the third-party distributions of one environment."""
@@ -115,7 +130,13 @@ class _Maker:
         name = f"models/{model.name}/{model.version}"
         return self._layer(name, [wheel.parent.name], lambda place: _unpack(wheel, place))
 
-    def composition(self, manifest: Manifest, lock: Lock, below: Sequence[Layer]) -> Layer:
+    def composition(
+        self,
+        manifest: Manifest,
+        lock: Lock,
+        below: Sequence[Layer],
+        weights: Sequence[ModelWeights],
+    ) -> Layer:
         """Write the manifest, the lock, and the bill of materials of all other layers."""
 
         def fill(place: Path) -> None:
@@ -125,7 +146,13 @@ class _Maker:
             lock.write(place)
             (place / "composition.toml").write_text(manifest.text, encoding="utf-8")
             shipped = shipped_in([(layer.name, layer.directory) for layer in below], lock)
-            sbom = sbom_of(lock, shipped, platform=self.platform, python=self.interpreter.version)
+            sbom = sbom_of(
+                lock,
+                shipped,
+                weights,
+                platform=self.platform,
+                python=self.interpreter.version,
+            )
             (place / SBOM).write_text(sbom, encoding="utf-8")
 
         inputs = [manifest.sha256, lock.digest, self.platform.name, _sbom_writer()]
@@ -133,15 +160,23 @@ class _Maker:
 
     def _layer(self, name: str, inputs: list[str], fill: Callable[[Path], None]) -> Layer:
         target = PurePosixPath(IMAGE_ROOT) / name
-        key = json.dumps([_FORMAT, self.interpreter.version, str(target), *inputs])
-        digest = hashlib.sha256(key.encode()).hexdigest()
+
+        def fill_and_compile(place: Path) -> None:
+            fill(place)
+            compile_bytecode(place, target=target, interpreter=self.interpreter)
+            set_modes(place)
+
+        digest = _digest([_FORMAT, self.interpreter.version, str(target), *inputs])
+        return self._made(name, digest, target, fill_and_compile)
+
+    def _made(
+        self, name: str, digest: str, target: PurePosixPath, fill: Callable[[Path], None]
+    ) -> Layer:
         directory = self.store.layers / digest
         if not directory.is_dir():
             with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
-                compile_bytecode(draft, target=target, interpreter=self.interpreter)
-                set_modes(draft)
         return Layer(name=name, digest=digest, directory=directory, target=target)
 
     def _install(self, name: str, pins: tuple[Pin, ...], place: Path) -> None:
@@ -164,6 +199,10 @@ class _Maker:
             self.store.write(file, json.dumps(needed_libraries(layer.directory), indent=1))
         needed: Mapping[str, str] = json.loads(file.read_text(encoding="utf-8"))
         return needed
+
+
+def _digest(inputs: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def _sbom_writer() -> str:

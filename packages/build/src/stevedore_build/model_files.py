@@ -16,6 +16,7 @@ from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.model_projects import project_problems
 from stevedore_build.workspace import Package
 from stevedore_core.errors import BodyNotJson, PayloadInvalid, SchemaInvalid
+from stevedore_core.fetched_files import fetched_in
 from stevedore_core.fields import SHA256, Fields, quote
 from stevedore_core.schema_faults import schema_faults
 from stevedore_core.schemas import Schema
@@ -168,10 +169,12 @@ def _record_problems(weights: Path) -> list[str]:
         return [f"expected TOML, as `train.py` writes it: {error}"]
     fields = Fields(table=document, file=RECORD)
     _check_created(fields)
-    is_fetched = fields.has("weights")  # files that are elsewhere, which others look at
-    recorded = fields.within("sha256", required=not is_fetched)
+    recorded = fields.within("sha256")
+    fetched = {file.name for file in fetched_in(fields)}
     there = {path.name for path in weights.iterdir() if path.is_file()} - {RECORD}
     for name in recorded.table:
+        if name in fetched:
+            recorded.note(name, "is in `[[weights]]`, too, as a file that is fetched; remove one")
         expected = recorded.text(f"{name}", SHA256)
         if name not in there:
             meant = did_you_mean(name, there - recorded.table.keys())
@@ -182,8 +185,8 @@ def _record_problems(weights: Path) -> list[str]:
                 f"expected what `{name}` has, sha256 `{found}`, found `{expected}`; "
                 "run `train.py`, which records it, or put the file back",
             )
-    if not fields.problems and not is_fetched:
-        for name in sorted(there - recorded.table.keys()):
+    if not fields.problems:
+        for name in sorted(there - recorded.table.keys() - fetched):
             recorded.note(name, "missing; expected its sha256: run `train.py`, which records it")
     fields.close()
     return fields.problems

@@ -14,6 +14,7 @@ from typing import Final
 
 from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.history import is_shallow, wheel_from_history
+from stevedore_build.own_packages import pinned_wheels
 from stevedore_build.tags import read_tags
 from stevedore_build.wheel_index import download, wheel_pattern
 from stevedore_build.wheels import OwnWheel, OwnWheels, build_wheels, take_wheel
@@ -22,7 +23,13 @@ from stevedore_core.fields import normalise
 from stevedore_core.manifest import Manifest, ModelPin
 from stevedore_core.spelling import did_you_mean
 
-__all__ = ["INDEX_VARIABLE", "WHEEL_STORE", "refuse_other_than_released", "wheels_of"]
+__all__ = [
+    "INDEX_VARIABLE",
+    "WHEEL_STORE",
+    "refuse_other_than_released",
+    "shared_wheels",
+    "wheels_of",
+]
 
 INDEX_VARIABLE: Final = "STEVEDORE_INDEX_URL"
 """Names a package index in place of the manifest's; may hold user and password."""
@@ -36,10 +43,12 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
 
     Raises `WorkspaceInvalid` with every pinned version that no place has.
     """
-    core, api = workspace.package("core"), workspace.package("api")
+    shared = workspace.shared_packages()
     names = {pin.name for pin in manifest.models}
     packages = {p.folder: p for p in workspace.models() if p.folder in names}
-    here = build_wheels((core, api, *packages.values()), workspace=workspace, store=workspace.store)
+    built = (*(shared or ()), *packages.values())
+    here = build_wheels(built, workspace=workspace, store=workspace.store)
+    core, api = (here[p.distribution] for p in shared) if shared else pinned_wheels(workspace)
     versions = {name: here[package.distribution] for name, package in packages.items()}
     models: dict[tuple[str, str], OwnWheel] = {}
     missing = []
@@ -53,7 +62,17 @@ def wheels_of(manifest: Manifest, *, workspace: Workspace) -> OwnWheels:
             models[pin.name, pin.version] = wheel
     if missing:
         raise WorkspaceInvalid(_nowhere(missing, manifest, workspace, versions))
-    return OwnWheels(core=here[core.distribution], api=here[api.distribution], models=models)
+    return OwnWheels(core=core, api=api, models=models)
+
+
+def shared_wheels(workspace: Workspace) -> tuple[OwnWheel, OwnWheel]:
+    """Return the wheels of core and api, which every manifest needs."""
+    shared = workspace.shared_packages()
+    if not shared:
+        return pinned_wheels(workspace)
+    here = build_wheels(shared, workspace=workspace, store=workspace.store)
+    core, api = (here[package.distribution] for package in shared)
+    return core, api
 
 
 def refuse_other_than_released(wheels: OwnWheels, *, workspace: Workspace) -> None:

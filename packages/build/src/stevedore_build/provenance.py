@@ -9,8 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from stevedore_build.model_weights import ModelWeights
 from stevedore_build.platforms import Platform
 from stevedore_build.shipped import Shipped
+from stevedore_core.fetched_files import FetchedFile
 from stevedore_core.lock import Lock
 from stevedore_core.strict_json import Json
 
@@ -48,10 +50,11 @@ class Commit:
     has_changes: bool
 
 
-def provenance_of(
+def provenance_of(  # noqa: PLR0913 - each is a part of the statement
     lock: Lock,
     shipped: Iterable[Shipped],
     images: Sequence[BuiltImage],
+    weights: Iterable[ModelWeights] = (),
     *,
     platform: Platform,
     commit: Commit | None,
@@ -59,6 +62,8 @@ def provenance_of(
     """Return the statement about the images that some engines have of one lock."""
     dependencies: list[Json] = [_lock_file(name, sha256) for name, sha256 in _lock_files(lock)]
     dependencies += [_wheel(entry) for entry in shipped if not entry.is_carried]
+    fetched = {f"{one.place}/{file.name}": file for one in weights for file in one.files}
+    dependencies += [_weights(name, file) for name, file in fetched.items()]
     dependencies += [_base(image) for image in images]
     if commit:
         dependencies.append(_commit(commit))
@@ -117,6 +122,11 @@ def _wheel(shipped: Shipped) -> Json:
     if len(shipped.sha256s) == 1:
         return {**described, "digest": {"sha256": shipped.sha256s[0]}}
     return {**described, "annotations": {"oneOfSha256": list(shipped.sha256s)}}
+
+
+def _weights(name: str, file: FetchedFile) -> Json:
+    described = _descriptor(name, file.sha256)
+    return {**described, "uri": file.url} if file.url else described
 
 
 def _base(image: BuiltImage) -> Json:

@@ -16,13 +16,14 @@ from stevedore_build.locking import differences, lock_manifest, refuse_released,
 from stevedore_build.pins import INDEX_VARIABLE, refuse_other_than_released, wheels_of
 from stevedore_build.signing import KEY_VARIABLE
 from stevedore_build.wheels import build_wheels
-from stevedore_build.workspace import Workspace
+from stevedore_build.workspace import CACHE_VARIABLE, Workspace
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 __all__ = [
+    "PYTHON_ALONE",
     "Served",
     "composition_now",
     "fresh",
@@ -32,11 +33,12 @@ __all__ = [
     "serving_command",
 ]
 
-_PYTHON = "3.11"
+PYTHON_ALONE = "3.11"
 """The minor version on which a model without a composition is served."""
 
 _FOR_TESTS = ("STEVEDORE_ENGINES", "STEVEDORE_REQUIRE_ENGINE", "STEVEDORE_TEST_DATA")
-"""Variables that speak to the tests: the server would refuse them as settings it does not know."""
+_NOT_SETTINGS = (*_FOR_TESTS, CACHE_VARIABLE, INDEX_VARIABLE, KEY_VARIABLE)
+"""Variables that speak to others: the server would refuse them as settings it does not know."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,7 @@ def model_alone(name: str, *, workspace: Workspace) -> Served:
     package = workspace.model(name)
     wheels = build_wheels([package], workspace=workspace, store=workspace.store)
     version = wheels[package.distribution].version
-    manifest = Manifest.of_model(name, version=version, python=_PYTHON)
+    manifest = Manifest.of_model(name, version=version, python=PYTHON_ALONE)
     return _locked_aside(manifest, workspace, kept=workspace.store.locks / "models" / name)
 
 
@@ -126,11 +128,7 @@ def serving_command(
     # -S: nothing that is installed beside Python is seen, as in the image.
     command = [str(python), "-S", "-m", "stevedore_api", "--layout", str(layout.root)]
     command += ["--host", host, "--port", str(port)]
-    outer = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in (*_FOR_TESTS, INDEX_VARIABLE, KEY_VARIABLE)
-    }
+    outer = {name: value for name, value in os.environ.items() if name not in _NOT_SETTINGS}
     return command, outer | {
         "PYTHONPATH": path,
         "PYTHONSAFEPATH": "1",

@@ -19,6 +19,18 @@ class Store:
     """The directory of generated things. What is in place in it is complete, never half-written."""
 
     root: Path
+    shared_weights: Path | None = None
+    """Where fetched weights are kept instead, so that several checkouts share them."""
+
+    @property
+    def repository(self) -> Path:
+        """The repository whose generated things lie here."""
+        return self.root.parent
+
+    @property
+    def weights(self) -> Path:
+        """Fetched weights, each under its sha256."""
+        return self.shared_weights or self.root / "weights"
 
     @property
     def wheels(self) -> Path:

@@ -19,6 +19,7 @@ from stevedore_build.errors import BaseUnusable, ImageUnreadable, WorkspaceInval
 from stevedore_build.image_archives import Entry, SavedImage, entries_of
 from stevedore_build.images import containerfile_of
 from stevedore_build.layers import Layer, layers_of
+from stevedore_build.model_weights import fetch_weights, weights_of
 from stevedore_build.pins import wheels_of
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
 from stevedore_build.store import Store
@@ -114,8 +115,10 @@ def verify_saved(  # noqa: PLR0913 - each is one side of the comparison
     if manifest.sha256 != lock.manifest_sha256:
         found.append("lock: it was made from another `composition.toml` than the image's")
     with tempfile.TemporaryDirectory(prefix="verify-", dir=_room(workspace)) as room:
-        store = Store(root=Path(room))
+        store = Store(root=Path(room), shared_weights=workspace.store.weights)
         _give_wheels(manifest, lock, workspace, store)
+        # Read again when their layer is made, so that what is kept need not be trusted.
+        fetch_weights(weights_of(lock, store=store), store=workspace.store)
         layers = layers_of(manifest, lock, store=store, platform=_platform(saved), libraries=None)
         found += compare(saved, lock, base=base, layers=layers, store=store)
     return Verified(identity=saved.identity, lock=lock, differences=tuple(found))

@@ -13,16 +13,24 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from rich.filesize import decimal
+
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.workspace import ENTRY_POINT_GROUP
+from stevedore_core.errors import WeightsMismatch
+from stevedore_core.fetched_files import FetchedFile
+from stevedore_core.weights import RECORD, WeightsRecord
 
-__all__ = ["refuse_foreign_files", "refuse_other_entry_points"]
+__all__ = ["fetched_by", "refuse_foreign_files", "refuse_large_file", "refuse_other_entry_points"]
 
 _MOST_TOLD: Final = 10
 """Wrong paths that one message lists."""
 
 _MOST_FILES: Final = 65_535
 """As many as a wheel's table of contents counts without an extension."""
+
+_LARGEST_BYTES: Final = 50_000_000
+"""Of one file in a model package: what is larger belongs neither in a wheel nor in git."""
 
 _LONGEST: Final = 200
 """Characters of a path, so that it stays below the 260 of Windows wherever it is unpacked."""
@@ -53,6 +61,33 @@ def refuse_foreign_files(where: str, import_name: str, wheel: Path) -> None:
                     f"{where}: its wheel holds `{name}`, outside of "
                     f"`{import_name}/`; move it there or leave it out"
                 )
+
+
+def refuse_large_file(where: str, model: str, size_bytes: int) -> None:
+    """Refuse a file of a model package that is too large for one, and say how to declare it."""
+    if size_bytes > _LARGEST_BYTES:
+        raise WorkspaceInvalid(
+            f"{where}: has {decimal(size_bytes)}; a file of more than {decimal(_LARGEST_BYTES)} "
+            "belongs neither in a wheel nor in git: take it out of git with `git rm --cached`, and "
+            "record where it is fetched from with "
+            f"`ml-stevedore declare-weights {model} <file> --url https://…`"
+        )
+
+
+def fetched_by(where: str, wheel: Path) -> tuple[FetchedFile, ...]:
+    """Return what the record in a wheel says is fetched; nothing where it has no record.
+
+    Raises `WorkspaceInvalid` for a record that cannot be understood.
+    """
+    with zipfile.ZipFile(wheel) as archive:
+        for name in archive.namelist():
+            if name.count("/") == 2 and name.endswith(f"/weights/{RECORD}"):  # noqa: PLR2004
+                try:
+                    record = WeightsRecord.parse(archive.read(name), directory=Path())
+                except WeightsMismatch as error:
+                    raise WorkspaceInvalid(f"{where}: {error}") from None
+                return tuple(record.fetched.values())
+    return ()
 
 
 def refuse_other_entry_points(where: str, model: str, wheel: Path) -> None:

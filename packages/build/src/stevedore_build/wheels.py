@@ -12,6 +12,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from importlib.metadata import version as installed_version
@@ -22,8 +23,19 @@ from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.model_files import refuse_faulty_files
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
-from stevedore_build.wheel_contents import refuse_foreign_files, refuse_other_entry_points
-from stevedore_build.workspace import ENTRY_POINT_GROUP, MODEL_PREFIX, Package, Workspace
+from stevedore_build.wheel_contents import (
+    fetched_by,
+    refuse_foreign_files,
+    refuse_large_file,
+    refuse_other_entry_points,
+)
+from stevedore_build.workspace import (
+    ENTRY_POINT_GROUP,
+    MODEL_PREFIX,
+    OWN_PREFIX,
+    Package,
+    Workspace,
+)
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
 
@@ -34,7 +46,9 @@ __all__ = [
     "build_wheels",
     "refuse_other_content",
     "stored_wheel",
+    "take_shared_wheel",
     "take_wheel",
+    "taken_wheel",
 ]
 
 _FORMAT = "wheel 1"
@@ -75,6 +89,8 @@ def build_wheels(
     shipped.
     """
     wanted = tuple(packages)
+    if not wanted:
+        return {}  # git would take no place for every place
     sources = _tracked(wanted, workspace)
     missing = [p for p in wanted if not _is_built(_receipt(p, sources, store), store)]
     if missing:
@@ -108,12 +124,43 @@ def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWhee
     Raises `WorkspaceInvalid` if it is another one, or must not be shipped.
     """
     distribution = MODEL_PREFIX + normalise(model)
-    try:
-        found = _metadata(file)
+    with _reading(file):
         refuse_foreign_files(str(file), distribution.replace("-", "_"), file)
         refuse_other_entry_points(str(file), model, file)
+        with zipfile.ZipFile(file) as archive:
+            for entry in archive.infolist():
+                refuse_large_file(f"{file}: `{entry.filename}`", model, entry.file_size)
+        fetched_by(str(file), file)
+    return _take(file, distribution=distribution, version=version, store=store)
+
+
+def take_shared_wheel(file: Path, *, folder: str, version: str, store: Store) -> OwnWheel:
+    """Take a wheel of core or api that was built elsewhere into the store.
+
+    Raises `WorkspaceInvalid` if it is another one, or must not be shipped.
+    """
+    with _reading(file):
+        refuse_foreign_files(str(file), f"stevedore_{folder}", file)
+    return _take(file, distribution=OWN_PREFIX + folder, version=version, store=store)
+
+
+def taken_wheel(sha256: str, *, store: Store) -> OwnWheel | None:
+    """Return the wheel with a sha256 if it was taken into the store before."""
+    receipt = _taken_receipt(sha256, store)
+    return _stored(receipt, store) if _is_built(receipt, store) else None
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise WorkspaceInvalid(f"{file}: cannot be read as a wheel: {error}") from None
+
+
+def _take(file: Path, *, distribution: str, version: str, store: Store) -> OwnWheel:
+    with _reading(file):
+        found = _metadata(file)
     if (found["distribution"], found["version"]) != (distribution, version):
         raise WorkspaceInvalid(
             f"{file}: expected `{distribution}` {version}, found `{found['distribution']}` "
@@ -121,7 +168,7 @@ def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWhee
         )
     content = file.read_bytes()
     sha256 = hashlib.sha256(content).hexdigest()
-    receipt = store.wheels / "taken" / f"{sha256}.json"
+    receipt = _taken_receipt(sha256, store)
     with store.replacing(store.wheels / sha256 / file.name) as draft:
         draft.write_bytes(content)
     store.write(receipt, json.dumps({"file": f"{sha256}/{file.name}", "sha256": sha256} | found))
@@ -198,6 +245,10 @@ def _receipt(package: Package, sources: Mapping[str, _Source], store: Store) -> 
     return store.wheels / "built" / f"{sources[package.distribution].digest}.json"
 
 
+def _taken_receipt(sha256: str, store: Store) -> Path:
+    return store.wheels / "taken" / f"{sha256}.json"
+
+
 def _is_built(receipt: Path, store: Store) -> bool:
     return receipt.is_file() and _stored(receipt, store).path.is_file()
 
@@ -213,6 +264,9 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
         source, out = Path(scratch, "source"), Path(scratch, "out")
         for file in sources[package.distribution].files:
             _refuse_link(package, file)
+            if package.distribution.startswith(MODEL_PREFIX) and file.startswith("src/"):
+                path = package.directory / file
+                refuse_large_file(str(path), package.folder, path.stat().st_size)
             (source / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(package.directory / file, source / file)
         run(
@@ -227,6 +281,7 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             refuse_other_entry_points(
                 f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
             )
+            fetched_by(str(package.directory), built)
         rewritten = Path(scratch, built.name)
         _rewrite(built, rewritten)
         sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()

@@ -1,10 +1,15 @@
-"""The packages and compositions of this repository, found by their files, never by a list."""
+"""The packages and compositions of a workspace, found by their files, never by a list.
 
+A workspace is this repository, or one that `ml-stevedore init` wrote.
+"""
+
+import os
 import re
 import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.store import Store
@@ -12,8 +17,10 @@ from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
 from stevedore_core.spelling import closest
 
 __all__ = [
+    "CACHE_VARIABLE",
     "ENTRY_POINT_GROUP",
     "MODEL_PREFIX",
+    "OWN_PINS",
     "OWN_PREFIX",
     "Package",
     "Workspace",
@@ -22,9 +29,17 @@ __all__ = [
     "version_in",
 ]
 
+CACHE_VARIABLE = "STEVEDORE_WEIGHTS_CACHE"
+"""Names a directory where several checkouts keep fetched weights together."""
+
 ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
 MODEL_PREFIX = "stevedore-model-"
+
+OWN_PINS: Final = Path("requirements", "stevedore.txt")
+"""Which core, api and build a workspace uses that does not have them below `packages/`."""
+
+_CORE: Final = Path("packages", "core", "pyproject.toml")
 
 _VERSION = re.compile(r"^__version__ = [\"']([^\"']+)[\"']", re.MULTILINE)
 
@@ -49,29 +64,36 @@ class Package:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workspace:
-    """A checkout of this repository."""
+    """A directory with models and compositions, in git."""
 
     root: Path
 
     @classmethod
     def around(cls, place: Path) -> "Workspace":
-        """Return the checkout that holds `place`. Raises `WorkspaceInvalid` outside of one."""
+        """Return the workspace that holds `place`. Raises `WorkspaceInvalid` outside of one."""
         for candidate in (place, *place.parents):
-            if (candidate / "packages" / "core" / "pyproject.toml").is_file():
+            if any((candidate / mark).is_file() for mark in (_CORE, OWN_PINS)):
                 return cls(root=candidate)
         raise WorkspaceInvalid(
-            f"{place}: not inside a checkout of ML-Py-Stevedore (no directory above it has "
-            "`packages/core/pyproject.toml`); change into one"
+            f"{place}: not inside a workspace of ML-Py-Stevedore (no directory above it has "
+            f"`{_CORE.as_posix()}` or `{OWN_PINS.as_posix()}`); change into one, or make one in an "
+            "empty directory with `ml-stevedore init`"
         )
 
     @property
     def store(self) -> Store:
-        """Where this checkout keeps generated things."""
-        return Store(root=self.root / ".stevedore")
+        """Where this workspace keeps generated things."""
+        return Store(root=self.root / ".stevedore", shared_weights=_shared_weights())
 
     def packages(self) -> tuple[Package, ...]:
         """Return core, api, build and whatever else is under `packages/`."""
         return self._found("packages", OWN_PREFIX, "stevedore_")
+
+    def shared_packages(self) -> tuple[Package, Package] | None:
+        """Return core and api, `None` if this workspace pins their wheels instead."""
+        if not (self.root / _CORE).is_file():
+            return None
+        return self.package("core"), self.package("api")
 
     def models(self) -> tuple[Package, ...]:
         """Return the model packages."""
@@ -146,6 +168,17 @@ def version_in(directory: Path) -> str | None:
         return file.read_text(encoding="utf-8") if file.is_file() else ""
 
     return declared_version(read)
+
+
+def _shared_weights() -> Path | None:
+    named = os.environ.get(CACHE_VARIABLE)
+    if not named:
+        return None
+    if not Path(named).is_absolute():
+        raise WorkspaceInvalid(
+            f"`{CACHE_VARIABLE}`: expected the absolute path of a directory, found {quote(named)}"
+        )
+    return Path(named)
 
 
 def _package(project: Path, prefix: str, import_prefix: str) -> Package:

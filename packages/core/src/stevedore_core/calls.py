@@ -46,7 +46,7 @@ def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> byt
         OutputNotJson: What it returned cannot be written as JSON.
     """
     payload = _checked_payload(predictor, body, envelope=envelope)
-    return run(predictor, predictor.predict_checked, payload)
+    return run(predictor, predictor.predict_checked, payload, nan_as_null=predictor.nan_as_null)
 
 
 def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[bytes | StevedoreError]:
@@ -79,10 +79,16 @@ def score(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes
     return run(predictor, predictor.score, _payload(predictor, body, envelope=envelope))
 
 
-def run(predictor: Predictor, method: Callable[[Json], Any], payload: Json) -> bytes:
+def run(
+    predictor: Predictor,
+    method: Callable[[Json], Any],
+    payload: Json,
+    *,
+    nan_as_null: bool = False,
+) -> bytes:
     """Return what `method` makes of `payload` as JSON, and call whatever it raises by its name."""
     try:
-        return encode(method(payload))
+        return encode(method(payload), nan_as_null=nan_as_null)
     except (CallerError, PredictorError):
         raise
     except BaseException as error:  # even SystemExit must cost one call, not the worker
@@ -116,7 +122,7 @@ def _together(
         begin = 0
         for _, payload in payloads:
             end = begin + len(payload)
-            answers.append(_encoded(prediction[begin:end]))
+            answers.append(_encoded(predictor, prediction[begin:end]))
             begin = end
     except BaseException:  # noqa: BLE001  # what it was is told, and logged, where it happens alone
         return []
@@ -128,9 +134,9 @@ def _is_array_of(count: int, prediction: Any) -> bool:
     return is_array and len(prediction) == count
 
 
-def _encoded(prediction: Any) -> bytes | StevedoreError:
+def _encoded(predictor: Predictor, prediction: Any) -> bytes | StevedoreError:
     try:
-        return encode(prediction)
+        return encode(prediction, nan_as_null=predictor.nan_as_null)
     except OutputNotJson as error:
         return error
 

@@ -11,7 +11,7 @@ from stevedore_core.errors import ModelAbsent, ModelBroken, ModelWrongKind, Pack
 from stevedore_core.model_package import GROUP
 from stevedore_core.predictor import Predictor
 
-__all__ = ["load_model", "model_names"]
+__all__ = ["load_model", "model_names", "package_of"]
 
 
 def model_names() -> list[str]:
@@ -57,6 +57,16 @@ def load_model(name: str) -> Predictor:
             f"the Predictor of model `{name}` must have that name, found `{predictor.name}`"
         )
     return predictor
+
+
+def package_of(name: str) -> str:
+    """Return the import name of the package that provides a model, without importing it.
+
+    Raises:
+        ModelAbsent: Nothing installed provides it.
+        ModelWrongKind: Two distributions provide it.
+    """
+    return _entry_point(name).module.partition(".")[0]
 
 
 def _entry_point(name: str) -> EntryPoint:

@@ -16,6 +16,15 @@ class Layout:
 
     root: Path
 
+    @classmethod
+    def around(cls, package: Path) -> "Layout":
+        """Return the layout that has a model package in `package`, the directory of its code.
+
+        For one that is imported from elsewhere the paths of what is returned do not exist.
+        """
+        version = package.parent
+        return cls(root=version.parent.parent.parent)
+
     @property
     def composition(self) -> Path:
         """The directory of the manifest and the lock."""
@@ -42,6 +51,10 @@ class Layout:
     def model(self, name: str, version: str) -> Path:
         """Return the directory of one model package at one version."""
         return self.root / "models" / name / version
+
+    def weights(self, digest: str) -> Path:
+        """Return the directory of weights that were fetched, named by the digest of them all."""
+        return self.root / "weights" / digest
 
     def front_path(self) -> tuple[Path, ...]:
         """Return the front's import path. No model and no environment of a worker is on it."""

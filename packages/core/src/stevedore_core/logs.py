@@ -5,7 +5,7 @@ import logging
 from datetime import UTC, datetime
 from typing import Protocol
 
-__all__ = ["LogStream", "configure_logging"]
+__all__ = ["LogStream", "configure_logging", "unsilence_logging"]
 
 
 class LogStream(Protocol):
@@ -43,3 +43,9 @@ def configure_logging(stream: LogStream) -> None:
     handler.setFormatter(_JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     logging.raiseExceptions = False  # a full disk must not stop the service
+
+
+def unsilence_logging() -> None:
+    """Log on where a model called `logging.disable`, which holds for the whole process."""
+    if logging.root.manager.disable:
+        logging.disable(logging.NOTSET)

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from stevedore_core.errors import BodyNotJson, ExampleInvalid, ModelAbsent, ModelWrongKind
+from stevedore_core.layout import Layout
 from stevedore_core.strict_json import Json, decode
 from stevedore_core.weights import WeightsRecord
 
@@ -57,10 +58,13 @@ class ModelPackage:
     def weights(self, filename: str) -> Path:
         """Return the path of a file of weights, once its content is known to be the recorded one.
 
+        One that is too large for the package is found in the layout that the package is in.
+
         Raises:
             WeightsMismatch: It is missing, not recorded, a link, or has another sha256.
         """
-        return self._record.verified(filename)
+        directory = Layout.around(self._directory).weights(self._record.fetched_digest)
+        return self._record.verified(filename, fetched_into=directory)
 
     def document(self, filename: str) -> Json:
         """Return the JSON file that lies beside the code.

@@ -27,7 +27,9 @@ _BOUNDS = {
 """By keyword: msgspec's name, and how a bound becomes one that means the same for integers."""
 
 _MOST_EXACT = 2**53
-"""Beyond, not every integer is a float, and a comparison of the two could err."""
+"""Beyond, not every integer is a float, and a comparison of the two could err: where a bound lies
+beyond, such integers go the long way."""
+_FLOORS = ("minimum", "exclusiveMinimum")
 _MAX_DEPTH = 16
 
 
@@ -67,14 +69,34 @@ def _number(schema: Json) -> Any:
         return None
     given: dict[str, Any] = {key: schema[key] for key in _BOUNDS if key in schema}
     ends = ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"})
-    if any(end <= given.keys() for end in ends):
+    if any(end <= given.keys() for end in ends) or any(_is_out(*bound) for bound in given.items()):
         return None
-    if any(abs(bound) > _MOST_EXACT for bound in given.values()):
-        return None
-    whole = _bounded(int, {_BOUNDS[key][0]: _BOUNDS[key][1](given[key]) for key in given})
+    whole = _bounded(int, dict(_of_integers(key, bound) for key, bound in given.items()))
     if schema["type"] == "integer":
         return whole
+    if any(not _is_float(bound) for bound in given.values()):
+        return None
     return whole | _bounded(float, {_BOUNDS[key][0]: float(given[key]) for key in given})
+
+
+def _is_out(key: str, bound: float) -> bool:
+    """Tell whether only integers that go the long way could fit a bound."""
+    return bound > _MOST_EXACT if key in _FLOORS else bound < -_MOST_EXACT
+
+
+def _of_integers(key: str, bound: float) -> tuple[str, int]:
+    """Return what a bound means for integers that are no larger than `_MOST_EXACT`."""
+    if abs(bound) > _MOST_EXACT:
+        return ("ge", -_MOST_EXACT) if key in _FLOORS else ("le", _MOST_EXACT)
+    name, rounded = _BOUNDS[key]
+    return name, rounded(bound)
+
+
+def _is_float(bound: float) -> bool:
+    try:
+        return float(bound) == bound
+    except OverflowError:
+        return False
 
 
 def _bounded(kind: Any, bounds: Mapping[str, Any]) -> Any:

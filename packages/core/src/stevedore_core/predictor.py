@@ -29,6 +29,9 @@ class Predictor(ABC):  # noqa: B024  # a missing method fails the self-test, as 
     """True if the payload is an array of instances and the prediction an array of the same length,
     in which each element depends on its own instance only."""
 
+    nan_as_null: ClassVar[bool] = False
+    """True if NaN and Infinity in a prediction are written as `null`; else they fail the call."""
+
     def __init__(  # noqa: PLR0913, PLR0917  # the order its users know
         self,
         model: Any,

@@ -53,6 +53,7 @@ SERVED: Final[Mapping[str, Range]] = {
     "score_limit_s": _SECONDS,
     "self_test_interval_s": _SECONDS,
     "self_test_limit_s": _SECONDS,
+    "spare_workers": Range(low=0, high=64),
     "threads": _SHARE,
     "workers": _SHARE,
 }

@@ -5,14 +5,17 @@ number that would overflow to one, no key twice in one object, no integer rounde
 beyond `MAX_DEPTH`.
 """
 
+import gc
 import json
 import math
-import re
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
+from itertools import accumulate
 from typing import TypeAlias
 
 import jiter
+import msgspec
 import orjson
 
 from stevedore_core.errors import BodyNotJson, OutputNotJson
@@ -29,13 +32,19 @@ MAX_DEPTH = 64
 _DIGITS_TO_ZERO = bytes.maketrans(b"0123456789E", b"0000000000e")
 _MAY_OVERFLOW = (b"e000", b"e+000", b"0" * 210)
 
-_LONG_INTEGER = b"0" * 19
-"""As many digits as an integer beyond 64 bits has at least."""
+_LONG_BODY_BYTES = 256 << 10
+"""From here on a body may hold so much that collections stop its being read."""
+
+_MANY_KEYS = 1_000
+_FEW_CONTAINERS = 1_000
+"""So many are soon looked through."""
 
 _BRACE_TO_BRACKET = bytes.maketrans(b"{}", b"[]")
+_BRACKET_TO_STEP = bytes.maketrans(b"[]", b"\x01\xff")
+_ROUNDS = 8
 _NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
-# Possessive, for a pattern that may come back to each character of a string remembers each.
-_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
+_NO_COLON = bytes(set(range(256)) - set(b":"))
+_WINDOW_BYTES = 64 << 10
 
 _ORJSON_INTEGERS = range(-(2**63), 2**64)
 
@@ -50,34 +59,39 @@ def decode(body: bytes) -> Json:
     Raises:
         BodyNotJson: It is not strict JSON; the message names the place, never the content.
     """
-    digits = body.translate(_DIGITS_TO_ZERO)
-    is_numbers = b'"' not in body and b"{" not in body
-    if is_numbers and _LONG_INTEGER not in digits:
-        # Arrays of numbers hold no keys, and none of these numbers is rounded or overflows unseen:
-        # orjson, which is faster, reads them as strictly. What it refuses is refused below.
-        with suppress(orjson.JSONDecodeError):
-            read: Json = orjson.loads(body)
+    if b'"' not in body:
+        # Without a string there is no key to stand twice. What this reader, which is faster and
+        # takes less memory, makes of the rest is as strict; what it refuses is refused below.
+        with suppress(msgspec.DecodeError, RecursionError):
+            read: Json = _reading(msgspec.json.decode, body)
             _check_depth(body)
             return read
+    if _holds_many_keys(body):
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return _read_many_keys(body)
+    may_overflow = _may_overflow(body)
     try:
-        value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+        value: Json = _reading(_read_with_keys, body)
     except ValueError as error:
         raise BodyNotJson(f"the body is not strict JSON: {_reason(str(error))}") from None
     _check_depth(body)
-    if any(sign in digits for sign in _MAY_OVERFLOW) and _has_infinity(value):
+    if may_overflow and _has_infinity(value):
         raise BodyNotJson("the body holds a number too large for a 64-bit float")
     return value
 
 
-def encode(value: object) -> bytes:
+def encode(value: object, *, nan_as_null: bool = False) -> bytes:
     """Return `value` as JSON; numpy arrays and scalars are written as lists and numbers.
 
     Raises:
-        OutputNotJson: Something in it has no JSON form, NaN and Infinity included.
+        OutputNotJson: Something in it has no JSON form; NaN and Infinity have none but `null`, and
+            that only with `nan_as_null`.
     """
     try:
         body = _dump(value)
-        if b"null" in body:  # orjson writes NaN and Infinity as null: every null is looked at twice
+        if (
+            b"null" in body and not nan_as_null
+        ):  # orjson writes NaN and Infinity as null: every null is looked at twice
             json.dumps(value, allow_nan=False, default=_inside)
     except TypeError as error:
         raise OutputNotJson(f"the output has no JSON form: {error}") from error
@@ -86,6 +100,58 @@ def encode(value: object) -> bytes:
     except ValueError:
         raise OutputNotJson("the output holds NaN or Infinity, which JSON cannot say") from None
     return body
+
+
+def _reading(read: Callable[[bytes], Json], body: bytes) -> Json:
+    """Return what `read` makes of `body`, without collections: nothing that is read is garbage."""
+    if len(body) < _LONG_BODY_BYTES or not gc.isenabled():
+        return read(body)
+    gc.disable()
+    try:
+        return read(body)
+    finally:
+        gc.enable()
+
+
+def _read_with_keys(body: bytes) -> Json:
+    value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+    return value
+
+
+def _holds_many_keys(body: bytes) -> bool:
+    """Tell whether it pays to read first and look for keys that stand twice after that."""
+    if len(body) < _LONG_BODY_BYTES or body.count(b":") < _MANY_KEYS:
+        return False
+    return body.count(b"[") + body.count(b"{") <= _FEW_CONTAINERS
+
+
+def _read_many_keys(body: bytes) -> Json:
+    value: Json = _reading(msgspec.json.decode, body)
+    _check_depth(body)
+    # Of two entries with one key only one is left, but each has its colon.
+    entries = _count_entries(value)
+    if entries != body.count(b":") and entries != len(_outside_strings(body, _NO_COLON)):
+        raise BodyNotJson("the body is not strict JSON: one object has the same key twice")
+    return value
+
+
+def _count_entries(value: Json) -> int:
+    """Return how many entries all objects in `value` have."""
+    containers, entries = [value], 0
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            entries += len(container)
+            container = list(container.values())
+        if isinstance(container, list):
+            containers += [item for item in container if isinstance(item, dict | list)]
+    return entries
+
+
+def _may_overflow(body: bytes) -> bool:
+    """Tell whether a number in `body` looks as if it could be too large for a float."""
+    digits = body.translate(_DIGITS_TO_ZERO)
+    return any(sign in digits for sign in _MAY_OVERFLOW)
 
 
 def _dump(value: object) -> bytes:
@@ -135,17 +201,35 @@ def _reason(message: str) -> str:
 def _check_depth(body: bytes) -> None:
     """Raise `BodyNotJson` if the valid JSON in `body` is too deep.
 
-    Each round takes the innermost brackets away, which is one level.
+    Each round takes the innermost brackets away, which is one level; what has many is counted.
     """
     if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
         return
-    bare = _STRING.sub(b"", body) if b'"' in body else body
-    brackets = bare.translate(_BRACE_TO_BRACKET, _NO_BRACKET)
-    for _ in range(MAX_DEPTH):
+    brackets = _outside_strings(body, _NO_BRACKET).translate(_BRACE_TO_BRACKET)
+    for _ in range(_ROUNDS):
         brackets = brackets.replace(b"[]", b"")
         if not brackets:
             return
-    raise BodyNotJson(f"the body is nested more than {MAX_DEPTH} levels deep")
+    steps = memoryview(brackets.translate(_BRACKET_TO_STEP)).cast("b")
+    if _ROUNDS + max(accumulate(steps)) > MAX_DEPTH:
+        raise BodyNotJson(f"the body is nested more than {MAX_DEPTH} levels deep")
+
+
+def _outside_strings(body: bytes, dropped: bytes) -> bytes:
+    """Return what of the valid JSON in `body` stands in no string, without the `dropped` bytes.
+
+    It is cut at its quotes a window at a time: all its pieces would hold many times its memory.
+    """
+    if b'"' not in body:
+        return body.translate(None, dropped)
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    kept, is_inside = [], 0
+    for begin in range(0, len(body), _WINDOW_BYTES):
+        pieces = body[begin : begin + _WINDOW_BYTES].split(b'"')
+        kept.append(b"".join(pieces[is_inside::2]).translate(None, dropped))
+        is_inside ^= (len(pieces) - 1) & 1
+    return b"".join(kept)
 
 
 def _has_infinity(value: Json) -> bool:

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from stevedore_core import calls
 from stevedore_core.discovery import load_model
 from stevedore_core.errors import ModelNotReady, OutputNotJson, PayloadInvalid, StevedoreError
 from stevedore_core.frames import MAX_BODY_BYTES, Frame, FrameBuffer, Kind, pack
-from stevedore_core.logs import configure_logging
+from stevedore_core.logs import configure_logging, unsilence_logging
 from stevedore_core.predictor import Predictor
 from stevedore_core.self_test import run_self_test, score_examples
 from stevedore_core.strict_json import encode
@@ -27,6 +28,7 @@ __all__ = ["main", "serve"]
 
 _log = logging.getLogger("stevedore_core.worker")  # whose `__name__` is `__main__`
 _PR_SET_PDEATHSIG = 1
+_FIRST_TO_KILL = "1000"
 _CONTAINERS_IN_A_CALL = 100_000
 """Lists and the like that a call may make before a collection, which finds nothing, stops it."""
 _BATCHES_BETWEEN_COLLECTIONS = 256
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     configure_logging(sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # when to stop is the front's business
     _die_with_parent()
+    _die_before_parent()
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a model prints belongs to the log
     descriptor, *models = arguments
     with socket.socket(fileno=int(descriptor)) as connection, suppress(ConnectionError):
@@ -114,6 +117,7 @@ def _reply(predictor: Predictor | None, frame: Frame, result: bytes | StevedoreE
             return Frame(frame.following, Kind.ANSWER, frame.model, result)
         result = OutputNotJson(f"the output is longer than {MAX_BODY_BYTES} bytes")
     if result.__cause__ is not None:
+        unsilence_logging()
         _log.error("model `%s`", predictor.name if predictor else frame.model, exc_info=result)
     return Frame(frame.following, Kind.REFUSAL, frame.model, _refusal(result))
 
@@ -162,6 +166,12 @@ def _die_with_parent() -> None:
     """Ask Linux to kill this process with the front: stuck in a call, it would never notice."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _die_before_parent() -> None:
+    """Ask Linux to choose this process where memory runs out: it can be replaced."""
+    with suppress(OSError):  # another system
+        Path("/proc/self/oom_score_adj").write_text(_FIRST_TO_KILL, encoding="ascii")
 
 
 if __name__ == "__main__":

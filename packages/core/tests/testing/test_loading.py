@@ -1,8 +1,9 @@
 """The rules of the conformance suite about packages, on a model package made for the test."""
 
 import importlib
+import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from stevedore_core.discovery import load_model
+from stevedore_core.fetched_files import FetchedFile
+from stevedore_core.payload_types import declared_schemas
 from stevedore_core.testing import Conformance, loading
-from stevedore_core.weights import record_weights
+from stevedore_core.weights import WeightsRecord, record_weights
 
 pytest_plugins = ["pytester"]
 
@@ -91,22 +94,135 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePackag
     monkeypatch.syspath_prepend(package.site)
     importlib.invalidate_caches()
     yield package
-    sys.modules.pop("stevedore_model_fake", None)
+    for name in ("stevedore_model_fake", "stevedore_model_fake.payloads"):
+        sys.modules.pop(name, None)
+
+
+SUITE = """
+from stevedore_core.testing import Conformance
+
+class TestConformance(Conformance):
+    model = "fake"
+"""
+RULES = [name for name in dir(Conformance) if name.startswith("test_")]
 
 
 @pytest.mark.usefixtures("fake")
 def test_suite_runs_in_a_few_lines(pytester: pytest.Pytester) -> None:
     """A model package's test is a class with the model's name: pytest runs all rules."""
-    pytester.makepyfile(
-        """
-        from stevedore_core.testing import Conformance
+    pytester.makepyfile(SUITE)
+    pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=len(RULES))
 
-        class TestConformance(Conformance):
-            model = "fake"
-        """
+
+HEAD = """
+import dataclasses
+from typing import Annotated, TypedDict
+import msgspec, pydantic
+from msgspec import Meta
+from stevedore_core.arrays import array
+
+Small = Annotated[float, Meta(ge=0, le=9)]
+Some = Meta(min_length=1, title="Numbers")
+"""
+CLASS = "class Row(TypedDict):\n    value: Small\n    label: Small\n"
+KINDS = {
+    "numbers": "PredictPayload = Annotated[list[Small], Some]\n",
+    "array": "PredictPayload = array(shape=('n',), dtype='float64', minimum=0, maximum=9)\n",
+    "TypedDict": f"{CLASS}PredictPayload = Annotated[list[Row], Some]\n",
+    "dataclass": (
+        f"@dataclasses.dataclass\n{CLASS.replace('(TypedDict)', '')}"
+        "PredictPayload = Annotated[list[Row], Some]\n"
+    ),
+    "Struct": (
+        f"{CLASS.replace('TypedDict', 'msgspec.Struct')}"
+        "PredictPayload = Annotated[list[Row], Some]\n"
+    ),
+    "pydantic": (
+        "class Row(pydantic.BaseModel):\n"
+        "    value: float = pydantic.Field(ge=0, le=9)\n    label: float\n"
+        "PredictPayload = Annotated[list[Row], pydantic.Field(min_length=1)]\n"
+    ),
+}
+
+
+def declare(fake: FakePackage, declarations: str) -> None:
+    """Have the package declare types; it is imported anew."""
+    (fake.directory / "payloads.py").write_text(HEAD + declarations)
+    sys.modules.pop("stevedore_model_fake.payloads", None)
+    importlib.invalidate_caches()
+
+
+def write_schemas(*files: str, fake: FakePackage) -> None:
+    """Write the files that the package's types stand for."""
+    declared = declared_schemas("fake")
+    assert list(declared) == list(files)
+    for file, schema in declared.items():
+        (fake.directory / file).write_text(json.dumps(schema, sort_keys=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stale_schema_file_fails(fake: FakePackage, kind: str) -> None:
+    """A file passes however it is laid out, until its type is changed; what writes it is said."""
+    declare(fake, KINDS[kind])
+    write_schemas("predict.schema.json", fake=fake)
+    Suite().test_schema_files_are_what_their_types_give()
+    narrower = (HEAD + KINDS[kind]).replace("=9", "=8").replace("le=9", "le=8")
+    (fake.directory / "payloads.py").write_text(f"{narrower}# a byte more\n")
+    sys.modules.pop("stevedore_model_fake.payloads")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_schema_files_are_what_their_types_give()
+    assert str(failed.value) == STALE
+
+
+STALE = (
+    "`predict.schema.json` is not what `PredictPayload` in `payloads.py` gives: "
+    "run `make schemas NAME=fake`"
+)
+
+
+@pytest.mark.parametrize("written", [None, FILES["predict.schema.json"]])
+def test_schema_file_that_nobody_wrote_fails(fake: FakePackage, written: str | None) -> None:
+    """A file that is missing, or that was written by hand before, is found."""
+    declare(fake, KINDS["numbers"])
+    file = fake.directory / "predict.schema.json"
+    file.unlink() if written is None else file.write_text(written)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_schema_files_are_what_their_types_give()
+    assert str(failed.value) == STALE
+
+
+ROWS = (
+    CODE.replace("return payload\n", 'return [row["value"] for row in payload]\n')
+    .replace("[row[0] for row in payload]", "self.convert_prediction_input(payload)")
+    .replace("row[1]", 'row["label"]')
+)
+
+
+@pytest.mark.parametrize("kind", ["TypedDict", "pydantic"])
+def test_package_of_typed_rows_passes(
+    fake: FakePackage, pytester: pytest.Pytester, kind: str
+) -> None:
+    """Rows with column names keep every rule, on the schemas that their type gives."""
+    declare(fake, f"{KINDS[kind]}ScorePayload = PredictPayload\n")
+    (fake.directory / "__init__.py").write_text(ROWS)
+    write_schemas("predict.schema.json", "score.schema.json", fake=fake)
+    for name in ("predict", "score"):
+        rows = [{"value": 1, "label": 2.0}, {"value": 2.5, "label": 5}]
+        (fake.directory / "examples" / f"{name}.json").write_text(json.dumps(rows))
+    pytester.makepyfile(SUITE)
+    run = pytester.runpytest_inprocess("-W", "error", "-k", "not weights")  # those are as above
+    run.assert_outcomes(passed=len([name for name in RULES if "weights" not in name]))
+
+
+def test_type_without_a_schema_fails(fake: FakePackage) -> None:
+    """What cannot be said in a schema is found where the package is tested."""
+    declare(fake, "PredictPayload = set[int]\n")
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_schema_files_are_what_their_types_give()
+    assert str(failed.value) == (
+        "`stevedore_model_fake.payloads` declares what has no JSON Schema: "
+        "`PredictPayload`: `set`: JSON has arrays only; use `list`"
     )
-    rules = [name for name in dir(Conformance) if name.startswith("test_")]
-    pytester.runpytest_inprocess("-W", "error").assert_outcomes(passed=len(rules))
 
 
 @pytest.mark.usefixtures("fake")
@@ -115,6 +231,7 @@ def test_conforming_package_passes(tmp_path: Path) -> None:
     suite = Suite()
     suite.test_version_is_that_of_the_package(load_model("fake"))
     suite.test_weights_are_recorded()
+    suite.test_schema_files_are_what_their_types_give()
     suite.test_changed_weights_are_refused(tmp_path)
 
 
@@ -191,3 +308,60 @@ def test_refusal_is_called_by_its_name(fake: FakePackage) -> None:
     """An outcome is the name of the error that loading raised."""
     (fake.directory / "weights" / "model.txt").write_text("3.0")
     assert loading.main("fake", str(fake.site)) == "WeightsMismatch"
+
+
+def fetch_weights(fake: FakePackage, tmp_path: Path, packaged: Sequence[str] = ()) -> Path:
+    """Have the package fetch its weights, and lay them into a layout that it is imported from."""
+    layout = tmp_path / "layout"
+    (layout / "models" / "fake").mkdir(parents=True)
+    (layout / "models" / "fake" / "1.0.0").symlink_to(fake.site)
+    weights = fake.directory / "weights"
+    fetched = FetchedFile.of(weights / "model.txt", path="model.txt")
+    for name in packaged:
+        (weights / name).write_text("more")
+    record_weights(weights, packaged, created=datetime.now(UTC), fetched=[fetched])
+    place = layout / "weights" / WeightsRecord.read(weights).fetched_digest
+    place.mkdir(parents=True)
+    (weights / "model.txt").rename(place / "model.txt")
+    return layout / "models" / "fake" / "1.0.0"
+
+
+@pytest.mark.parametrize("packaged", [[], ["more.txt"]])
+def test_fetched_weights_conform(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packaged: list[str]
+) -> None:
+    """Files that are fetched count as recorded, with files of the package or without."""
+    checks = "".join(f"    package.weights({name!r})\n" for name in packaged)
+    code = CODE.replace("    return Doubler.", f"{checks}    return Doubler.")
+    (fake.directory / "__init__.py").write_text(code)
+    monkeypatch.syspath_prepend(fetch_weights(fake, tmp_path, packaged))
+    Suite().test_weights_are_recorded()
+    Suite().test_changed_weights_are_refused(tmp_path)
+
+
+def test_unchecked_fetched_weights_fail(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that reads what was fetched without checking it is found."""
+    site = fetch_weights(fake, tmp_path)
+    (place,) = (tmp_path / "layout" / "weights").iterdir()
+    code = CODE.replace('package.weights("model.txt")', f'Path({str(place)!r}, "model.txt")')
+    (fake.directory / "__init__.py").write_text(f"from pathlib import Path\n{code}")
+    monkeypatch.syspath_prepend(site)
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `model.txt` with a flipped bit must be refused, found: loaded"
+    )
+
+
+def test_unchecked_weights_beside_fetched_ones_fail(
+    fake: FakePackage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A packaged file that nobody checks is found although another one is fetched."""
+    monkeypatch.syspath_prepend(fetch_weights(fake, tmp_path, ["more.txt"]))
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    assert str(failed.value) == (
+        "weights `more.txt` with a flipped bit must be refused, found: loaded"
+    )

@@ -149,6 +149,7 @@ MUTANTS: dict[str, Callable[[], Predictor]] = {
 }  # fmt: skip
 
 OF_PACKAGES = {
+    "test_schema_files_are_what_their_types_give",
     "test_version_is_that_of_the_package",
     "test_weights_are_recorded",
     "test_changed_weights_are_refused",

@@ -10,16 +10,18 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from shutil import copytree, ignore_patterns
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
 
 import pytest
 
+from stevedore_core.errors import SchemaInvalid
 from stevedore_core.model_package import GROUP
+from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.answers import difference
+from stevedore_core.testing.changed_weights import copy_with_changed
 from stevedore_core.weights import RECORD, WeightsRecord
 
 __all__ = ["PackageRules", "Told", "witness"]
@@ -61,20 +63,37 @@ class PackageRules:
     def test_weights_are_recorded(self) -> None:
         """Each file in `weights/` has a recorded sha256, and each recorded file is there."""
         weights = _package_directory(self.model) / "weights"
-        recorded = set(WeightsRecord.read(weights).sha256)
-        found = {path.name for path in weights.iterdir()} - {RECORD}
-        if recorded != found or not found:
+        record = WeightsRecord.read(weights)
+        recorded = set(record.sha256)
+        found = {path.name for path in weights.iterdir()} - {RECORD, *record.fetched}
+        if recorded != found or not {*found, *record.fetched}:
             pytest.fail(f"`{RECORD}` records {sorted(recorded)}, `weights/` holds {sorted(found)}")
 
     def test_changed_weights_are_refused(self, tmp_path: Path) -> None:
         """Loading checks the recorded sha256 of each file of weights."""
         package = _package_directory(self.model)
-        for name in WeightsRecord.read(package / "weights").sha256:
+        record = WeightsRecord.read(package / "weights")
+        for name in (*record.sha256, *record.fetched):
             parent = tmp_path / f"{name}.changed"
-            copy = copytree(package, parent / package.name, ignore=ignore_patterns("__pycache__"))
-            _flip_a_bit(copy / "weights" / name)
+            copy_with_changed(name, package, parent)
             if (said := _load_in_a_process(self.model, parent)) != "WeightsMismatch":
                 pytest.fail(f"weights `{name}` with a flipped bit must be refused, found: {said}")
+
+    def test_schema_files_are_what_their_types_give(self) -> None:
+        """Where `payloads.py` declares a type, the schema file says what that type gives."""
+        try:
+            declared = declared_schemas(self.model)
+        except SchemaInvalid as error:
+            pytest.fail(str(error))
+        for file, expected in declared.items():
+            path = _package_directory(self.model) / file
+            found = decode(path.read_bytes()) if path.is_file() else None
+            if _sorted(found) != _sorted(expected):
+                (name,) = (name for name, written in NAMES.items() if written == file)
+                pytest.fail(
+                    f"`{file}` is not what `{name}` in `payloads.py` gives: "
+                    f"run `make schemas NAME={self.model}`"
+                )
 
     def test_loading_leaves_the_process_alone(self, witnessed: Told) -> None:
         """Importing and loading print nothing, write nothing and change nothing for others."""
@@ -100,7 +119,15 @@ class PackageRules:
 def _answers(predictor: Predictor) -> Json:
     prediction = predictor.predict(decode(encode(predictor.test_input)))
     score = predictor.score(decode(encode(predictor.score_test_input)))
-    return [decode(encode(prediction)), decode(encode(score))]
+    return [
+        decode(encode(prediction, nan_as_null=predictor.nan_as_null)),
+        decode(encode(score)),
+    ]
+
+
+def _sorted(schema: Json) -> str:
+    """Return JSON that is equal for equal values only; for Python, 1, 1.0 and True are the same."""
+    return json.dumps(schema, sort_keys=True)
 
 
 @cache
@@ -152,12 +179,6 @@ def _entry_point(model: str) -> EntryPoint:
 def _package_directory(model: str) -> Path:
     package = import_module(_entry_point(model).module.partition(".")[0])
     return Path(str(package.__file__)).parent
-
-
-def _flip_a_bit(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def _load_in_a_process(model: str, first_on_path: Path) -> str:

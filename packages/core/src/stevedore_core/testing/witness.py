@@ -44,7 +44,8 @@ def _answers(predictor: Predictor) -> Any:
     """Return the prediction and the score of the examples, as callers get them."""
     prediction = predictor.predict(decode(encode(predictor.test_input)))
     score = predictor.score(decode(encode(predictor.score_test_input)))
-    return [decode(encode(prediction)), decode(encode(score))]
+    nan_as_null = predictor.nan_as_null
+    return [decode(encode(prediction, nan_as_null=nan_as_null)), decode(encode(score))]
 
 
 @contextmanager
