@@ -58,7 +58,11 @@ def change(workspace: Workspace, old: str, new: str) -> None:
 def test_answers(adder: Workspace) -> None:
     """A model tells its schemas and examples, what it predicts for them, and its scores."""
     found = answers_of(locked(adder), "adder", store=adder.store, payloads=[[], [-1], [2**70]])
-    schema: Json = {"type": "array", "items": {"type": "number", "minimum": 0}}
+    schema: Json = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "array",
+        "items": {"type": "number", "minimum": 0},
+    }
     refusal = "the payload does not fit the model's JSON Schema"
     assert found == answers.Answers(
         name="adder",

@@ -209,7 +209,7 @@ def test_stale_lock(locked: Workspace) -> None:
 def test_no_lock(workspace: Workspace) -> None:
     """A composition that was never locked says so."""
     assert str(found("lock of pair", workspace)) == (
-        "warn     lock of pair: there is none; run `make lock NAME=pair`"
+        "warn     lock of pair: `pair` is not locked yet; run `make lock NAME=pair`"
     )
 
 

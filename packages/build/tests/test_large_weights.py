@@ -41,14 +41,6 @@ from stevedore_core.weights import WeightsRecord, record_weights
 CONTENT = bytes(range(256)) * 4096
 PACKAGE = "models/adder/src/stevedore_model_adder"
 
-SCHEMA = json.dumps(
-    {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "type": "array",
-        "items": {"type": "number", "minimum": 0},
-    }
-)
-
 CODE = '''
 """The model `adder`, which adds what its weights hold at a place, modulo 256."""
 import mmap
@@ -136,8 +128,6 @@ def repository(place: Repository) -> Repository:
     """The repository with the model as it is at first."""
     tiny.add_adder(place.workspace.root)
     tiny.write(place.workspace.root / PACKAGE / "__init__.py", CODE)
-    for kind in ("predict", "score"):
-        tiny.write(place.workspace.root / PACKAGE / f"{kind}.schema.json", SCHEMA)
     place.record("model-1")
     return place
 

@@ -264,10 +264,11 @@ def test_predictions_that_changed(adder: Workspace) -> None:
 
 def test_callers_that_break(adder: Workspace) -> None:
     """Tightened schemas ask for a major release; each change is told, and old examples."""
-    schema = {"type": "array", "maxItems": 1, "items": {"type": "integer", "minimum": 0}}
+    draft = {"$schema": "https://json-schema.org/draft/2020-12/schema", "type": "array"}
+    schema = {**draft, "maxItems": 1, "items": {"type": "integer", "minimum": 0}}
     tiny.write(adder.root / PACKAGE / "predict.schema.json", json.dumps(schema))
     tiny.write(adder.root / PACKAGE / "examples" / "predict.json", "[1]")
-    schema = {"type": "array", "items": {"type": "number", "minimum": -1}}
+    schema = {**draft, "items": {"type": "number", "minimum": -1}}
     tiny.write(adder.root / PACKAGE / "score.schema.json", json.dumps(schema))
     announce(adder)
     assert refused(adder, "minor") == (

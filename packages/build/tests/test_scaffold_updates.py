@@ -15,7 +15,6 @@ from stevedore_build.templating import kept_answers, render
 from stevedore_build.workspace import Workspace
 
 FLOOR = "assert accuracy.value >= 0.9\n"
-LABELS = 'LABELS: list[Json] = ["no", "yes"]\n'
 IN_HISTORY = Path("packages/build/src/stevedore_build/templates/model")
 TESTS = Path("tests", "test_churn.py")
 

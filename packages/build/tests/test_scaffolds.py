@@ -148,6 +148,7 @@ def test_model_from_a_file(real: Workspace, arrays: Path) -> None:
     check_model("churn", workspace=real, python=PYTHON, options=["-q"])
     weights = place / "src" / "stevedore_model_churn" / "weights" / "model.npz"
     assert weights.read_bytes() == arrays.read_bytes()
+    assert len(list(real.store.environments.iterdir())) == 1  # for looking, taking and labelling
 
 
 def test_file_that_nothing_can_be_started_from(

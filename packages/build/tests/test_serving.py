@@ -18,7 +18,6 @@ from stevedore_build.pins import INDEX_VARIABLE, wheels_of
 from stevedore_build.serving import composition_now, fresh, model_alone, serving_command
 from stevedore_build.signing import KEY_VARIABLE
 from stevedore_build.workspace import CACHE_VARIABLE, Workspace
-from stevedore_core.errors import DocumentInvalid
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
@@ -68,8 +67,9 @@ def test_never_locked(workspace: Workspace, capsys: pytest.CaptureFixture[str]) 
     assert [model.name for model in served.lock.models] == ["iris", "digits"]
     file = workspace.composition("pair") / "lock.toml"
     assert f"not locked: {file}: not there; `make lock` writes it\n" in capsys.readouterr().err
-    with pytest.raises(DocumentInvalid):
+    with pytest.raises(LockStale) as caught:
         fresh("pair", workspace=workspace)
+    assert str(caught.value) == "`pair` is not locked yet; run `make lock NAME=pair`"
 
 
 def test_model_alone(workspace: Workspace) -> None:

@@ -45,7 +45,8 @@ def test_no_models(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         workspace.models()
     assert str(caught.value) == (
-        f"{workspace.root / 'models'}: no package found; each is `models/<name>/pyproject.toml`"
+        f"{workspace.root / 'models'}: no package found; each is `models/<name>/pyproject.toml`; "
+        "make one with `make new-model NAME=…`"
     )
 
 
@@ -55,8 +56,8 @@ def test_no_compositions(workspace: Workspace) -> None:
     with pytest.raises(WorkspaceInvalid) as caught:
         workspace.compositions()
     assert str(caught.value) == (
-        f"{workspace.root / 'compositions'}: no composition found; "
-        "write `compositions/<name>/composition.toml`"
+        f"{workspace.root / 'compositions'}: no composition found; make one with "
+        '`make new-composition NAME=… MODELS="…"`'
     )
 
 
@@ -67,11 +68,25 @@ def test_unknown_names(workspace: Workspace) -> None:
     assert str(caught.value) == "`models/iri` is no package; did you mean `iris`?"
     with pytest.raises(WorkspaceInvalid) as caught:
         workspace.model("tulip")
-    assert str(caught.value) == "`models/tulip` is no package; there are `digits`, `iris`"
+    assert str(caught.value) == (
+        "`models/tulip` is no package; there are `digits`, `iris`; `make new-model NAME=tulip` "
+        "makes it"
+    )
     with pytest.raises(WorkspaceInvalid) as caught:
         workspace.composition("pear")
     assert str(caught.value) == (
         "`compositions/pear/composition.toml` does not exist; did you mean `pair`?"
+    )
+    with pytest.raises(WorkspaceInvalid) as caught:
+        workspace.composition("tulips")
+    assert str(caught.value) == (
+        "`compositions/tulips/composition.toml` does not exist; there are `pair`; "
+        '`make new-composition NAME=tulips MODELS="…"` makes it'
+    )
+    with pytest.raises(WorkspaceInvalid) as caught:
+        workspace.composition("")
+    assert str(caught.value) == (
+        "`compositions//composition.toml` does not exist; there are `pair`"
     )
 
 

@@ -238,10 +238,7 @@ def _lock(name: str, workspace: Workspace) -> Finding:
     except LockStale as error:
         return Finding(state="warn", about=about, found=str(error))
     except StevedoreError as error:
-        if (workspace.composition(name) / "lock.toml").exists():
-            return Finding(state="missing", about=about, found=str(error))
-        mend = f"run `make lock NAME={name}`"
-        return Finding(state="warn", about=about, found="there is none", mend=mend)
+        return Finding(state="missing", about=about, found=str(error))
     return Finding(state="ok", about=about, found="fresh")
 
 

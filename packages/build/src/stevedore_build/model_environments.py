@@ -38,7 +38,7 @@ def python_with(requirements: Iterable[str], *, store: Store) -> Path:
     """
     wanted = sorted(set(requirements))
     digest = hashlib.sha256("\0".join([PYTHON, *wanted]).encode()).hexdigest()
-    place = store.root / "environments" / digest
+    place = store.environments / digest
     if not place.is_dir():
         with step("Installing what the model requires"), store.adding(place) as draft:
             run([uv_program(), "venv", "--quiet", "--no-project", "--python", PYTHON, str(draft)])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from stevedore_build.console import notice
+from stevedore_build.errors import LockStale
 from stevedore_build.interpreters import find_interpreter
 from stevedore_build.layouts import make_layout
 from stevedore_build.locking import differences, lock_manifest, refuse_released, refuse_stale
@@ -77,6 +78,8 @@ def fresh(name: str, *, workspace: Workspace) -> tuple[Manifest, Lock]:
     """
     directory = workspace.composition(name)
     manifest = Manifest.parse(directory / "composition.toml")
+    if not (directory / "lock.toml").exists():
+        raise LockStale(f"`{name}` is not locked yet; run `make lock NAME={name}`")
     lock = Lock.read(directory)
     wheels = wheels_of(manifest, workspace=workspace)
     refuse_other_than_released(wheels, workspace=workspace)

@@ -62,6 +62,11 @@ class Store:
         return self.root / "pythons"
 
     @property
+    def environments(self) -> Path:
+        """What models require, installed to train and to ask them, each under its digest."""
+        return self.root / "environments"
+
+    @property
     def tars(self) -> Path:
         """Layers as tars, each under the digest of its content and its place, its own beside it."""
         return self.root / "tars"

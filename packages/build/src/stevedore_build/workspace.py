@@ -113,7 +113,7 @@ class Workspace:
         if not manifests:
             raise WorkspaceInvalid(
                 f"{self.root / 'compositions'}: no composition found; "
-                "write `compositions/<name>/composition.toml`"
+                'make one with `make new-composition NAME=… MODELS="…"`'
             )
         return tuple(manifest.parent.name for manifest in manifests)
 
@@ -121,9 +121,8 @@ class Workspace:
         """Return the directory of one composition."""
         known = self.compositions()
         if name not in known:
-            raise WorkspaceInvalid(
-                f"`compositions/{name}/composition.toml` does not exist; {_hint(name, known)}"
-            )
+            hint = _hint(name, known, f'`make new-composition NAME={name} MODELS="…"`')
+            raise WorkspaceInvalid(f"`compositions/{name}/composition.toml` does not exist; {hint}")
         return self.root / "compositions" / name
 
     def _found(self, parent: str, prefix: str, import_prefix: str) -> tuple[Package, ...]:
@@ -131,6 +130,7 @@ class Workspace:
         if not projects:
             raise WorkspaceInvalid(
                 f"{self.root / parent}: no package found; each is `{parent}/<name>/pyproject.toml`"
+                + ("; make one with `make new-model NAME=…`" if parent == "models" else "")
             )
         packages = tuple(_package(project, prefix, import_prefix) for project in projects)
         folders: dict[str, str] = {}
@@ -249,12 +249,15 @@ def _string(document: dict[str, object], table: str, key: str) -> str | None:
 def _pick(folder: str, packages: tuple[Package, ...], parent: str) -> Package:
     known = {package.folder: package for package in packages}
     if folder not in known:
-        raise WorkspaceInvalid(f"`{parent}/{folder}` is no package; {_hint(folder, known)}")
+        hint = _hint(folder, known, f"`make new-model NAME={folder}`")
+        raise WorkspaceInvalid(f"`{parent}/{folder}` is no package; {hint}")
     return known[folder]
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _hint(name: str, known: Iterable[str], making: str) -> str:
+    """Say which known name may be meant; where none is near, how to make one of that name."""
     names = sorted(known)
     if near := closest(name, names):
         return f"did you mean `{near}`?"
-    return "there are " + ", ".join(f"`{item}`" for item in names)
+    there = "there are " + ", ".join(f"`{item}`" for item in names)
+    return f"{there}; {making} makes it" if NAME.accepts(name) else there

@@ -107,6 +107,7 @@ CHANGED: Final = "test_the_process_stays_as_it_was"
 MEMORY: Final = "test_memory_does_not_grow"
 VERSION: Final = "test_version_is_that_of_the_package"
 RECORDED: Final = "test_weights_are_recorded"
+TYPES: Final = "test_schema_files_are_what_their_types_give"
 WEIGHTS: Final = "test_changed_weights_are_refused"
 LOADING: Final = "test_loading_leaves_the_process_alone"
 ELSEWHERE: Final = "test_answers_are_the_same_elsewhere"
@@ -546,6 +547,7 @@ def objections_to_package(place: Path) -> dict[str, str]:
     rules: dict[str, Callable[[], None]] = {
         VERSION: lambda: suite.test_version_is_that_of_the_package(predictor),
         RECORDED: suite.test_weights_are_recorded,
+        TYPES: suite.test_schema_files_are_what_their_types_give,
         WEIGHTS: lambda: suite.test_changed_weights_are_refused(place),
         LOADING: lambda: suite.test_loading_leaves_the_process_alone(told),
         ELSEWHERE: lambda: suite.test_answers_are_the_same_elsewhere(predictor, told),
@@ -568,7 +570,7 @@ def test_every_breach_on_the_list_is_made() -> None:
 def test_every_rule_is_asked() -> None:
     """What is asked of breaches is the whole suite."""
     rules = {name for name, _ in inspect.getmembers(Suite, inspect.isfunction)}
-    of_packages = {VERSION, RECORDED, WEIGHTS, LOADING, ELSEWHERE}
+    of_packages = {VERSION, RECORDED, TYPES, WEIGHTS, LOADING, ELSEWHERE}
     asked = {*rules_of_predictors(), *of_packages}
     assert asked == {name for name in rules if name.startswith("test_")}
 
