@@ -25,6 +25,9 @@ REASONS: Final = {
     ("projects", "drop a required key"): "hatchling finds `src/<import name>` by itself: the wheel "
     "is the same",
     ("manifests", "another kind of value"): "`workers` may be `auto` or a number: `1` is as good",
+    ("projects", "a wrong package name"): "of a misspelt name that no module imports the resolver "
+    "tells in its own words, without the file",
+    ("examples", "the other's example"): "both examples fit both schemas",
 }
 """Why the mutants of a rule that are not caught, or not well, are not."""
 
