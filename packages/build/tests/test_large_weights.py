@@ -386,7 +386,7 @@ def proportional_bytes(pid: int, name: str) -> int:
 
 
 FETCH = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from stevedore_build.image_directories import ImageTar
 from stevedore_build.layers import layers_of
@@ -401,7 +401,8 @@ lock = Lock.read(Path(sys.argv[2]))
 layers = layers_of(manifest, lock, store=store, platform=LINUX_AMD64, libraries=None)
 print(ImageTar.read(tar_layer(layers[0], store)).path)
 CONTROL
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not `ru_maxrss`, which a process inherits from the one that started it.
+print(*re.findall(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text()))
 """
 
 

@@ -85,6 +85,7 @@ def test_large_weights(engine: Engine, workspace: Workspace, lock: Lock, base: s
     record.mkdir()
     fetched = FetchedFile.of(source, path="large.bin")
     record_weights(record, [], created=datetime(2026, 1, 31, tzinfo=UTC), fetched=[fetched])
+    tiny.write_documents(record.parent)
     tiny.write(workspace.root / "models/iris/.gitignore", "large.bin\n")
     manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
     on = Base(reference=base, image=engine.find_image(base) or "", libraries=())

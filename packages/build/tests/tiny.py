@@ -245,18 +245,23 @@ def add_adder(root: Path, *, version: str = "1.0.0", step: int = 1) -> Path:
     """Write the model `adder`: a real one, which adds `step` to each number of its payload."""
     directory = add_model(root, "adder", version=version)
     package = directory / "src" / "stevedore_model_adder"
+    write(package / "__init__.py", _ADDER.replace("STEP", str(step)))
+    write(package / "weights" / "weights.toml", "created = 2026-01-31T12:00:00Z\n[sha256]\n")
+    write_documents(package)
+    write(directory / "CHANGELOG.md", f"# Changelog\n\n## {version}\n\nFirst version.\n")
+    return directory
+
+
+def write_documents(package: Path) -> None:
+    """Write schemas and examples of a model whose payloads are arrays of numbers."""
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "array",
         "items": {"type": "number", "minimum": 0},
     }
-    write(package / "__init__.py", _ADDER.replace("STEP", str(step)))
-    write(package / "weights" / "weights.toml", "created = 2026-01-31T12:00:00Z\n[sha256]\n")
     for kind in ("predict", "score"):
         write(package / f"{kind}.schema.json", json.dumps(schema))
         write(package / "examples" / f"{kind}.json", "[1, 2.5]")
-    write(directory / "CHANGELOG.md", f"# Changelog\n\n## {version}\n\nFirst version.\n")
-    return directory
 
 
 def _recorded(text: str) -> str:
