@@ -80,7 +80,7 @@ def test_without_a_check_mutants_are_missed(
 def test_misspellings() -> None:
     """A letter less, two swapped, the other case; and never the name itself."""
     assert spelt("type") == ["typ", "tyep", "Type"]
-    assert spelt("$ref") == ["$re", "$erf", "$Ref"]
+    assert spelt("$ref") == ["$re", "$rfe", "$Ref"]
     assert spelt("aa") == ["a", "Aa"]
     assert spelt("numpy", case=False) == ["nump", "nupmy"]
 
