@@ -19,9 +19,10 @@ from stevedore_core.errors import SchemaInvalid
 from stevedore_core.model_package import GROUP
 from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
-from stevedore_core.strict_json import Json, decode, encode
+from stevedore_core.strict_json import Json, decode
 from stevedore_core.testing.answers import difference
 from stevedore_core.testing.changed_weights import copy_with_changed
+from stevedore_core.testing.witness import answers_of
 from stevedore_core.weights import RECORD, WeightsRecord
 
 __all__ = ["PackageRules", "Told", "witness"]
@@ -102,7 +103,7 @@ class PackageRules:
 
     def test_answers_are_the_same_elsewhere(self, predictor: Predictor, witnessed: Told) -> None:
         """Another process answers alike: with other hashes, in another place, at another time."""
-        expected = _answers(predictor)
+        expected = answers_of(predictor)
         for which, answers in zip(
             ("fresh process", "second Predictor in it", "first Predictor after it"),
             witnessed["answers"],
@@ -114,15 +115,6 @@ class PackageRules:
                     f"a {which}, with other hashes, variables, directory, clock and time zone, "
                     f"answers otherwise at {found}"
                 )
-
-
-def _answers(predictor: Predictor) -> Json:
-    prediction = predictor.predict(decode(encode(predictor.test_input)))
-    score = predictor.score(decode(encode(predictor.score_test_input)))
-    return [
-        decode(encode(prediction, nan_as_null=predictor.nan_as_null)),
-        decode(encode(score)),
-    ]
 
 
 def _sorted(schema: Json) -> str:

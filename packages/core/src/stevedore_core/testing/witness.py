@@ -16,10 +16,10 @@ from typing import Any, Final
 
 from stevedore_core.discovery import load_model
 from stevedore_core.predictor import Predictor
-from stevedore_core.strict_json import decode, encode
+from stevedore_core.strict_json import Json, decode, encode
 from stevedore_core.testing.surroundings import watched
 
-__all__ = ["main"]
+__all__ = ["answers_of", "main"]
 
 LATER_S: Final = 3_000_000.0
 """How much later it is for the model: not a whole number of days or weeks."""
@@ -39,17 +39,17 @@ def main(model: str, file: str) -> None:
     with watched() as deeds:
         predictor = load_model(model)
     with _later(sys.modules[type(predictor).__module__].__name__.partition(".")[0]):
-        answers = [_answers(predictor)]
+        answers = [answers_of(predictor)]
         with watched() as again:  # now all is imported
             another = load_model(model)
-        answers += [_answers(another), _answers(predictor)]
+        answers += [answers_of(another), answers_of(predictor)]
     changed = [deed for deed in deeds.changed if not any(name in deed for name in _OF_IMPORTS)]
     changed += [deed for deed in again.changed if deed not in changed]
     done = [*deeds.written, *deeds.started, *changed]
     Path(file).write_text(json.dumps({"done": done, "answers": answers}), encoding="utf-8")
 
 
-def _answers(predictor: Predictor) -> Any:
+def answers_of(predictor: Predictor) -> Json:
     """Return the prediction and the score of the examples, as callers get them."""
     prediction = predictor.predict(decode(encode(predictor.test_input)))
     score = predictor.score(decode(encode(predictor.score_test_input)))
