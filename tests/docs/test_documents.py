@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from idle_front import exposition
+from assembled import exposition_of
 from prometheus_client.core import Metric
 
 from stevedore_api import problems
+from stevedore_api.catalogue import Catalogue
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import FOR_MODELS, SERVED
@@ -62,7 +63,7 @@ def test_every_metric_is_documented_as_it_is() -> None:
     """The table has each metric with its type, labels and description, as Prometheus gets them."""
     rows = [
         f"| `{name_of(family)}` | {family.type} | {labels_of(family)} | {family.documentation} |"
-        for family in exposition().collect()
+        for family in exposition_of(Catalogue()).collect()
     ]
     text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
@@ -73,7 +74,7 @@ def test_names_in_guides_exist(document: Path) -> None:
     """Variables and metrics that a guide names are those that there are."""
     text = document.read_text(encoding="utf-8")
     settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    metrics = {name_of(family) for family in exposition().collect()}
+    metrics = {name_of(family) for family in exposition_of(Catalogue()).collect()}
     said = set(re.findall(r"\b(?:STEVEDORE|stevedore)_[A-Za-z_]+\b", text))
     assert {name for name in said if name.isupper()} <= settings
     assert {name for name in said if name.islower()} <= metrics

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from assembled import exposition_of
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
-from idle_front import exposition
 
 from stevedore_api import health, routes
 from stevedore_api.catalogue import Catalogue
@@ -43,7 +43,7 @@ def _served() -> Iterator[tuple[str, str]]:
         routes.model_health_router(catalogue, state),
         routes.catalogue_router(catalogue, state),
         routes.composition_router({}),
-        routes.metrics_router(exposition()),
+        routes.metrics_router(exposition_of(Catalogue())),
         docs_router("sample"),
     ]
     for route in (route for router in routers for route in router.routes):
