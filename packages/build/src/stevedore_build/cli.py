@@ -34,7 +34,7 @@ from stevedore_build.composing import (
     run_container,
     stop_container,
 )
-from stevedore_build.console import notice
+from stevedore_build.console import notice, say
 from stevedore_build.drafts import draft_directory
 from stevedore_build.engines import find_engine
 from stevedore_build.errors import WorkspaceInvalid
@@ -200,17 +200,17 @@ def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
     refuse_released(lock, root=workspace.root)
     lock.write(directory)
-    _say(verdict(lock, wheels, previous=previous))
-    _say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
+    say(verdict(lock, wheels, previous=previous))
+    say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
 
 
 def _affected(workspace: Workspace, parsed: argparse.Namespace) -> None:
     found = affected_since(parsed.since, workspace=workspace)
     if parsed.json:
-        _say(found.to_json())
+        say(found.to_json())
         return
-    _say(f"models: {', '.join(found.models) or 'none'}")
-    _say(f"compositions: {', '.join(found.compositions) or 'none'}")
+    say(f"models: {', '.join(found.models) or 'none'}")
+    say(f"compositions: {', '.join(found.compositions) or 'none'}")
 
 
 def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -241,22 +241,22 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
             )
         lock = lock.restrict(parsed.model)
         manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
-    _say(str(make_layout(manifest, lock, store=workspace.store).root))
+    say(str(make_layout(manifest, lock, store=workspace.store).root))
 
 
 def _base(workspace: Workspace, parsed: argparse.Namespace) -> None:
     engine, platform = one_engine(parsed.engine), _platform(parsed)
-    _say(renew_base(parsed.name, workspace=workspace, engine=engine, platform=platform))
+    say(renew_base(parsed.name, workspace=workspace, engine=engine, platform=platform))
 
 
 def _image(workspace: Workspace, parsed: argparse.Namespace) -> None:
     engine, platform = find_engine(parsed.engine), _platform(parsed)
     if engine is None:
         context = compose_context(parsed.name, workspace=workspace, platform=platform)
-        _say(str(context.relative_to(workspace.root)))
+        say(str(context.relative_to(workspace.root)))
     else:
         image = compose_image(parsed.name, workspace=workspace, engine=engine, platform=platform)
-        _say(image.reference)
+        say(image.reference)
 
 
 def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -266,7 +266,7 @@ def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
             engines = engines_to_test(parsed.engine)
             images = [image_passed(parsed.name, workspace=workspace, engine=e) for e in engines]
             if images and images[0] is not None and None not in images:
-                _say(images[0].reference)
+                say(images[0].reference)
                 return
     except StevedoreError:
         pass
@@ -275,7 +275,7 @@ def _passed(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 def _run(workspace: Workspace, parsed: argparse.Namespace) -> None:
     engine = one_engine(parsed.engine)
-    _say(run_container(parsed.name, workspace=workspace, engine=engine, port=parsed.port))
+    say(run_container(parsed.name, workspace=workspace, engine=engine, port=parsed.port))
 
 
 def _stop(_: Workspace, parsed: argparse.Namespace) -> None:
@@ -297,7 +297,3 @@ def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
 
 def _platform(parsed: argparse.Namespace) -> Platform:
     return next(p for p in PLATFORMS if p.name == f"linux/{parsed.arch}")
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201

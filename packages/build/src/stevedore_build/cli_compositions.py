@@ -7,7 +7,7 @@ from pathlib import Path
 from stevedore_build.cli_engines import add_engine_option, engines_to_test, one_engine
 from stevedore_build.comparing import compare
 from stevedore_build.composition_releases import push_release, release_composition
-from stevedore_build.console import notice
+from stevedore_build.console import notice, say
 from stevedore_build.moves_text import moves_to_json, moves_to_markdown
 from stevedore_build.registries import parse_registry
 from stevedore_build.versions import PARTS
@@ -57,21 +57,17 @@ def _release(workspace: Workspace, parsed: argparse.Namespace) -> None:
     else:
         notice(f"{release.tag} is released already, with the same content")
     for image in (release.tag, *release.images):
-        _say(image)
+        say(image)
     if parsed.registry:
         _push(workspace, parsed)
 
 
 def _diff(workspace: Workspace, parsed: argparse.Namespace) -> None:
     moves = compare(parsed.name, parsed.old, parsed.new, workspace=workspace)
-    _say(moves_to_json(moves) if parsed.json else moves_to_markdown(moves))
+    say(moves_to_json(moves) if parsed.json else moves_to_markdown(moves))
 
 
 def _push(workspace: Workspace, parsed: argparse.Namespace) -> None:
     engine = one_engine(parsed.engine)
     pushed = push_release(parsed.name, workspace=workspace, engine=engine, registry=parsed.registry)
-    _say(pushed.reference)
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    say(pushed.reference)

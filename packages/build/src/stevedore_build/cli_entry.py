@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from stevedore_build.completion import SHELLS, shell_script
+from stevedore_build.console import say
 from stevedore_build.diagnosis import diagnose, findings_to_json
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.new_workspace import init_workspace
@@ -32,10 +33,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _init(parsed: argparse.Namespace) -> None:
     workspace = init_workspace(parsed.directory, wheels=parsed.wheels, lock=not parsed.no_lock)
-    _say(f"{workspace.root} holds the model `line` and the composition `example`. Next:")
+    say(f"{workspace.root} holds the model `line` and the composition `example`. Next:")
     if parsed.directory != Path():
-        _say(f"  cd {parsed.directory}")
-    _say("  make serve\n  make test")
+        say(f"  cd {parsed.directory}")
+    say("  make serve\n  make test")
 
 
 def _doctor(parsed: argparse.Namespace) -> None:
@@ -48,16 +49,12 @@ def _doctor(parsed: argparse.Namespace) -> None:
     for finding in diagnose(workspace):
         findings.append(finding)
         if not parsed.json:
-            _say(str(finding))
+            say(str(finding))
     if parsed.json:
-        _say(findings_to_json(findings))
+        say(findings_to_json(findings))
     if any(finding.state == "missing" for finding in findings):
         sys.exit(1)
 
 
 def _completion(parsed: argparse.Namespace) -> None:
-    _say(shell_script(parsed.shell))
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
+    say(shell_script(parsed.shell))

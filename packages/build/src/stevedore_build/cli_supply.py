@@ -5,7 +5,7 @@ import os
 import sys
 from pathlib import Path
 
-from stevedore_build.console import notice
+from stevedore_build.console import notice, say
 from stevedore_build.documents import licences, provenance, sbom
 from stevedore_build.engines import Engine, find_engine
 from stevedore_build.errors import EngineAbsent, SigningFailed
@@ -71,20 +71,20 @@ def _verify(workspace: Workspace, parsed: argparse.Namespace) -> None:
         print(f"error: {found.identity} is not what its lock gives", file=sys.stderr)  # noqa: T201
         sys.exit(1)
     lock = found.lock
-    _say(f"{found.identity} is `{lock.name}` {lock.version}, lock {lock.digest}")
+    say(f"{found.identity} is `{lock.name}` {lock.version}, lock {lock.digest}")
 
 
 def _sbom(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _say(sbom(parsed.name, workspace=workspace).rstrip())
+    say(sbom(parsed.name, workspace=workspace).rstrip())
 
 
 def _licences(workspace: Workspace, parsed: argparse.Namespace) -> None:
-    _say(licences(parsed.name, workspace=workspace).rstrip())
+    say(licences(parsed.name, workspace=workspace).rstrip())
 
 
 def _provenance(workspace: Workspace, parsed: argparse.Namespace) -> None:
     engines = [_engine(parsed)]
-    _say(provenance(parsed.name, workspace=workspace, engines=engines).rstrip())
+    say(provenance(parsed.name, workspace=workspace, engines=engines).rstrip())
 
 
 def _sign(_: Workspace, parsed: argparse.Namespace) -> None:
@@ -92,7 +92,7 @@ def _sign(_: Workspace, parsed: argparse.Namespace) -> None:
     if signer is None:
         raise SigningFailed(f"`{KEY_VARIABLE}` names no key, so there is nothing to sign with")
     for file in parsed.files:
-        _say(str(signer.sign_file(file)))
+        say(str(signer.sign_file(file)))
 
 
 def _check_signature(_: Workspace, parsed: argparse.Namespace) -> None:
@@ -105,7 +105,3 @@ def _engine(parsed: argparse.Namespace) -> Engine:
     if engine is None:
         raise EngineAbsent("`ENGINE=none` has no base and no image: name an engine")
     return engine
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201

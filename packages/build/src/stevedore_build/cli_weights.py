@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from stevedore_build.console import say
 from stevedore_build.declaring import declare
 from stevedore_build.model_weights import fetch_weights, weights_of
 from stevedore_build.serving import fresh
@@ -30,15 +31,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def _declare(workspace: Workspace, parsed: argparse.Namespace) -> None:
     record = declare(parsed.model, parsed.file, url=parsed.url, workspace=workspace)
-    _say(str(record.relative_to(workspace.root)))
+    say(str(record.relative_to(workspace.root)))
 
 
 def _fetch(workspace: Workspace, parsed: argparse.Namespace) -> None:
     _, lock = fresh(parsed.name, workspace=workspace)
     store = workspace.store
     for path in fetch_weights(weights_of(lock, store=store), store=store):
-        _say(str(path))
-
-
-def _say(text: str) -> None:
-    print(text)  # noqa: T201
+        say(str(path))

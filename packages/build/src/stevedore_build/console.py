@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
-__all__ = ["notice", "step", "transfer"]
+__all__ = ["notice", "say", "step", "transfer"]
 
 _WORTH_SAYING_S: Final = 2.0
 
@@ -55,6 +55,11 @@ def _bar(title: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
 
 def _show_nothing(_: int) -> None:
     """Without a terminal the beginning and the end are told."""
+
+
+def say(text: str) -> None:
+    """Print what a command was asked for."""
+    print(text)  # noqa: T201 - a result
 
 
 def notice(text: str) -> None:
