@@ -1,4 +1,4 @@
-"""What people see while they wait, on standard error. Results go to standard output, by `cli`."""
+"""What people see while they wait, on standard error, and results, on standard output."""
 
 import sys
 import time
