@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from stevedore_core.errors import BodyNotJson, OutputNotJson
-from stevedore_core.strict_json import MAX_DEPTH, Json, decode, encode
+from stevedore_core.strict_json import MAX_CONTAINERS, MAX_DEPTH, Json, decode, encode
 
 TOO_LARGE = "the body holds a number too large for a 64-bit float"
 
@@ -98,6 +98,31 @@ def test_wide_is_not_deep(container: Json) -> None:
     """Ten thousand containers side by side do not nest."""
     value: Json = [container] * 10_000
     assert decode(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize(
+    ("opening", "item", "closing"),
+    [("[", "[]", "]"), ("[", "{}", "]"), ('{"a":[', '{"":0}', "]}"), ('["[",', "[[]]", "]")],
+    ids=["arrays", "objects", "both", "nests beside a string"],
+)
+def test_containers_are_read_up_to_the_limit(opening: str, item: str, closing: str) -> None:
+    """So many arrays and objects are read, one more is refused, whatever is in them."""
+    around, of_item = (sum(map(text.count, "[{")) for text in (opening.replace('"["', ""), item))
+    items = [item] * ((MAX_CONTAINERS - around) // of_item)
+    filler = ["[]"] * (MAX_CONTAINERS - around - of_item * len(items)) + ["0"] * MAX_CONTAINERS
+    most = f"{opening}{','.join([*items, *filler])}{closing}".encode()
+    assert decode(most) == json.loads(most)
+    with pytest.raises(BodyNotJson) as caught:
+        decode(b"[" + most + b"]")
+    assert str(caught.value) == (
+        "the body holds more than 500000 arrays and objects; send fewer at a time"
+    )
+
+
+def test_brackets_in_strings_are_no_containers() -> None:
+    """A text of nothing but brackets is one value, in a key as in a string."""
+    text = "[{" * MAX_CONTAINERS
+    assert decode(json.dumps([text, {text: 0}]).encode()) == [text, {text: 0}]
 
 
 def test_checking_the_depth_of_a_long_string_is_cheap() -> None:

@@ -15,7 +15,7 @@ import msgspec
 from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.fan_out import fan_out
 from stevedore_core.number_arrays import Decoder, number_array_decoder
-from stevedore_core.strict_json import Json, decode
+from stevedore_core.strict_json import Json, decode, may_hold_too_many
 
 __all__ = ["MAX_VIOLATIONS", "Schema"]
 
@@ -95,7 +95,7 @@ class Schema:
             BodyNotJson: It is not strict JSON.
             PayloadInvalid: As `check` does.
         """
-        if self._decoder is not None:
+        if self._decoder is not None and not may_hold_too_many(body):
             with suppress(msgspec.MsgspecError):  # what is wrong, if anything, is told below
                 return self._decoder.decode(body)
         payload = decode(body)

@@ -1,8 +1,8 @@
 """Strict JSON: bytes that callers send become values, values that models return become bytes.
 
 Strict means RFC 8259 and nothing more: UTF-8 without a byte order mark, no NaN or Infinity, no
-number that would overflow to one, no key twice in one object, no integer rounded, and no nesting
-beyond `MAX_DEPTH`.
+number that would overflow to one, no key twice in one object, no integer rounded, no nesting beyond
+`MAX_DEPTH` and no more than `MAX_CONTAINERS`.
 """
 
 import gc
@@ -20,12 +20,15 @@ import orjson
 
 from stevedore_core.errors import BodyNotJson, OutputNotJson
 
-__all__ = ["MAX_DEPTH", "Json", "decode", "encode"]
+__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "Json", "decode", "encode", "may_hold_too_many"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
 MAX_DEPTH = 64
 """How many arrays and objects may stand inside one another."""
+
+MAX_CONTAINERS = 500_000
+"""How many arrays and objects there may be: in two bytes stands one that takes a hundred."""
 
 # Only a number with three digits of exponent can overflow, or with two and 210 digits before its
 # point; every digit counts as `0` here.
@@ -59,6 +62,8 @@ def decode(body: bytes) -> Json:
     Raises:
         BodyNotJson: It is not strict JSON; the message names the place, never the content.
     """
+    if may_hold_too_many(body):
+        _check_containers(body)
     if b'"' not in body:
         # Without a string there is no key to stand twice. What this reader, which is faster and
         # takes less memory, makes of the rest is as strict; what it refuses is refused below.
@@ -78,6 +83,11 @@ def decode(body: bytes) -> Json:
     if may_overflow and _has_infinity(value):
         raise BodyNotJson("the body holds a number too large for a 64-bit float")
     return value
+
+
+def may_hold_too_many(body: bytes) -> bool:
+    """Tell whether `decode` has to count the containers in `body`, since it could refuse them."""
+    return len(body) > 2 * MAX_CONTAINERS and _count_brackets(body) > MAX_CONTAINERS
 
 
 def encode(value: object, *, nan_as_null: bool = False) -> bytes:
@@ -122,7 +132,7 @@ def _holds_many_keys(body: bytes) -> bool:
     """Tell whether it pays to read first and look for keys that stand twice after that."""
     if len(body) < _LONG_BODY_BYTES or body.count(b":") < _MANY_KEYS:
         return False
-    return body.count(b"[") + body.count(b"{") <= _FEW_CONTAINERS
+    return _count_brackets(body) <= _FEW_CONTAINERS
 
 
 def _read_many_keys(body: bytes) -> Json:
@@ -198,12 +208,23 @@ def _reason(message: str) -> str:
     return message
 
 
+def _count_brackets(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{")
+
+
+def _check_containers(body: bytes) -> None:
+    if _count_brackets(_outside_strings(body, _NO_BRACKET)) > MAX_CONTAINERS:
+        raise BodyNotJson(
+            f"the body holds more than {MAX_CONTAINERS} arrays and objects; send fewer at a time"
+        )
+
+
 def _check_depth(body: bytes) -> None:
     """Raise `BodyNotJson` if the valid JSON in `body` is too deep.
 
     Each round takes the innermost brackets away, which is one level; what has many is counted.
     """
-    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+    if _count_brackets(body) <= MAX_DEPTH:
         return
     brackets = _outside_strings(body, _NO_BRACKET).translate(_BRACE_TO_BRACKET)
     for _ in range(_ROUNDS):
