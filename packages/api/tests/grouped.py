@@ -1,6 +1,7 @@
 """A worker group in this process, with real workers."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -8,8 +9,8 @@ from pathlib import Path
 from stevedore_api.admission import Admission
 from stevedore_api.group import WorkerGroup
 from stevedore_api.settings import Settings
-from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.layout import Layout
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["in_group", "loaded"]
 
@@ -27,7 +28,9 @@ def in_group(
         paths = Layout(root=layout).worker_path("default", [("one", "1.0.0")])
         read = Settings.read({f"STEVEDORE_{n.upper()}": value for n, value in settings.items()})
         group = WorkerGroup(
-            WorkerCommand(import_path=paths, models=["one"], threads=1),
+            WorkerCommand(
+                python=Path(sys.executable), import_path=paths, models=["one"], threads=1
+            ),
             workers=workers,
             settings=read,
             admission=Admission(read.max_queued, read.max_queued_bytes),

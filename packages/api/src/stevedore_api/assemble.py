@@ -1,5 +1,6 @@
 """`assemble`: an application from a layout. The only place where the parts are chosen."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,6 @@ from stevedore_api.hot_path import HotPath
 from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
-from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DocumentInvalid, LayoutInvalid
 from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
@@ -24,6 +24,7 @@ from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 from stevedore_core.serving import AUTO
 from stevedore_core.strict_json import Json
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["assemble"]
 
@@ -156,6 +157,7 @@ def _command(
     fair_threads = max(1, usable_cores() // sum(other.workers for other in shares))
     packages = [(model.name, model.version) for model in share.models]
     return WorkerCommand(
+        python=Path(sys.executable),
         import_path=layout.worker_path(share.environment, packages),
         models=[model.name for model in share.models],
         threads=fair_threads if settings.threads == AUTO else settings.threads,

@@ -19,10 +19,10 @@ from stevedore_api.call_queue import BatchLimits, Call, CallQueue
 from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.slots import SlotListeners, WorkerSlot
-from stevedore_api.worker_process import WorkerCommand
 from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["WorkerGroup"]
 

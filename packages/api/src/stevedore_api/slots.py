@@ -19,10 +19,11 @@ import orjson
 
 from stevedore_api.call_queue import Call
 from stevedore_api.memory import resident_bytes
-from stevedore_api.worker_process import WorkerCommand, WorkerProcess
+from stevedore_api.worker_process import WorkerProcess
 from stevedore_core.errors import DeadlinePassed, WorkerDied
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.strict_json import Json
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["SlotListeners", "WorkerSlot"]
 

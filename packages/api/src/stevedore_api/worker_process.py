@@ -1,7 +1,6 @@
 """One worker as the front sees it: started, spoken to in frames, killed, reaped.
 
-`group` is the only caller. A worker and its children are a process group of their own, so that
-killing it leaves nothing behind.
+`slots` is the only caller.
 """
 
 import asyncio
@@ -10,54 +9,16 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 from stevedore_core.frames import Frame, FrameBuffer, pack
+from stevedore_core.worker_command import WorkerCommand
 
-__all__ = ["WorkerCommand", "WorkerProcess"]
+__all__ = ["WorkerProcess"]
 
 _log = logging.getLogger(__name__)
-
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME")
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-)
-
-
-_REPORT_NOTHING = {"DO_NOT_TRACK": "1", "ORT_DISABLE_TELEMETRY": "1"}
-"""What keeps libraries from telling their makers that they are used."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkerCommand:
-    """What starts a worker: its import path, its models, and how many threads it may use."""
-
-    import_path: Sequence[Path]
-    models: Sequence[str]
-    threads: int
-
-    def environ(self, outer: Mapping[str, str]) -> dict[str, str]:
-        """Return the worker's variables: a few of the front's, and its own."""
-        passed_on = {name: outer[name] for name in _PASSED_ON if name in outer}
-        threads = dict.fromkeys(_THREAD_VARIABLES, str(self.threads))
-        return {
-            **passed_on,
-            **threads,
-            **_REPORT_NOTHING,
-            "PYTHONPATH": os.pathsep.join(map(str, self.import_path)),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "PYTHONUTF8": "1",
-        }
 
 
 class WorkerProcess(asyncio.Protocol):
@@ -79,17 +40,9 @@ class WorkerProcess(asyncio.Protocol):
             OSError: The operating system has no process or file descriptor left.
         """
         ours, theirs = socket.socketpair()
-        arguments = [str(theirs.fileno()), *command.models]
         with theirs:
             try:
-                self._process = subprocess.Popen(  # noqa: S603, ASYNC220  # ours; takes a ms
-                    # -S: no site-packages; the import path is what the command says.
-                    [sys.executable, "-S", "-m", "stevedore_core.worker", *arguments],
-                    env=command.environ(outer),
-                    pass_fds=[theirs.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    process_group=0,
-                )
+                self._process = command.start(theirs, outer)  # takes a ms
             except OSError:
                 ours.close()
                 raise
