@@ -95,6 +95,27 @@ def test_a_worker_that_refuses_a_self_test() -> None:
     assert asyncio.run(reasons_seen(lambda _: refused, "error"))[-1] == "error"
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"\xff"])
+def test_an_answer_that_is_no_verdict_is_a_failure(
+    body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a worker says of itself, testing goes on: no verdict stays because it ended."""
+    answers = iter([PASSED, Frame(0, Kind.ANSWER, 0, body)])
+
+    def script(kind: Kind) -> Frame:
+        if kind == Kind.SCORE_EXAMPLES:
+            return Frame(0, Kind.ANSWER, 0, b"{}")
+        return next(answers, PASSED)
+
+    assert asyncio.run(reasons_seen(script, "self-test-recovering")) == [
+        "self-test-pending",
+        "passed",
+        "self-test-unreadable",
+        "self-test-recovering",
+    ]
+    assert "model `a`: what the worker says of its self-test" in caplog.messages
+
+
 def test_a_passing_model_that_fails_once_is_not_ready() -> None:
     """Readiness follows the last verdict, at once."""
     seen = asyncio.run(reasons_seen(verdicts("passed", "predictor-failed"), "predictor-failed"))
@@ -209,10 +230,11 @@ def test_a_gate_waits_for_the_first_score() -> None:
 def test_a_failed_score_is_tried_again() -> None:
     """Until a score succeeds, the reason of the last failure is told; afterwards it is kept."""
     refused = frame_of(Kind.REFUSAL, {"code": "output-not-json", "detail": "…"})
+    unreadable = frame_of(Kind.ANSWER, [{"name": "score"}])
 
     async def run() -> tuple[list[str], object]:
         left: Iterator[Frame | DeadlinePassed] = iter(
-            [refused, DeadlinePassed("…"), SCORES, refused]
+            [refused, unreadable, DeadlinePassed("…"), SCORES, refused]
         )
 
         def script(kind: Kind) -> Frame:
@@ -242,6 +264,7 @@ def test_a_failed_score_is_tried_again() -> None:
     said, scores = asyncio.run(run())
     assert said == [
         "model `a` was not scored yet; the last try ended in `output-not-json`",
+        "model `a` was not scored yet; the last try ended in `score-unreadable`",
         "model `a` was not scored yet; the last try ended in `deadline-passed`",
     ]
     assert scores == [{"name": "score", "value": 0.5, "direction": "higher"}]

@@ -29,6 +29,7 @@ _PASSED = "passed"
 _PENDING = "self-test-pending"
 _SCORE_PENDING = "score-pending"
 _SCORE_BELOW_MINIMUM = "score-below-minimum"
+_UNREADABLE = "self-test-unreadable"
 _PASSES_AFTER_FAILURE = 2
 
 
@@ -160,10 +161,13 @@ class Health:
             answer = await model.group.submit_own(
                 Kind.SELF_TEST, model.number, limit_s=self._settings.self_test_limit_s
             )
+            body = _body(answer)
+            return str(body["reason"] if answer.kind == Kind.ANSWER else body["code"])
         except StevedoreError as error:
             return f"self-test-{error.code}"
-        body = _body(answer)
-        return str(body["reason"] if answer.kind == Kind.ANSWER else body["code"])
+        except Exception:  # a verdict must not stay because the tests ended
+            _log.exception("model `%s`: what the worker says of its self-test", model.key)
+            return _UNREADABLE
 
     def _note(self, model: ServedModel, state: _State, reason: str) -> None:
         """Count a verdict in: one failure makes a model not ready, two passes bring it back."""
@@ -192,16 +196,18 @@ class Health:
             answer = await model.group.submit_own(
                 Kind.SCORE_EXAMPLES, model.number, limit_s=self._settings.score_limit_s
             )
+            if answer.kind == Kind.ANSWER:
+                scores = [Score(**score) for score in orjson.loads(answer.body)]
+                state.scores, state.scored_at = scores, time.monotonic()
+                state.score_failure = None
+                self._hold_to_minimum(model, state, scores)
+            else:
+                state.score_failure = str(_body(answer)["code"])
         except StevedoreError as error:
             state.score_failure = error.code
-            return
-        if answer.kind == Kind.ANSWER:
-            scores = [Score(**score) for score in orjson.loads(answer.body)]
-            state.scores, state.scored_at = scores, time.monotonic()
-            state.score_failure = None
-            self._hold_to_minimum(model, state, scores)
-        else:
-            state.score_failure = str(_body(answer)["code"])
+        except Exception:  # the next score may be readable
+            _log.exception("model `%s`: what the worker says of its score", model.key)
+            state.score_failure = "score-unreadable"
 
     def _hold_to_minimum(self, model: ServedModel, state: _State, scores: Sequence[Score]) -> None:
         found = shortfalls(scores, state.min_score)
