@@ -1,12 +1,14 @@
 """Many connections, slow ones, and clients that do not read."""
 
 import resource
+import socket
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
+from private_network import private_network
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
@@ -21,10 +23,26 @@ SLACK = 3
 """How much further from the promise than allowed it may be on a busy machine, at small scale."""
 
 
+@pytest.fixture(autouse=True)
+def _network() -> Iterator[None]:
+    """All this happens in a network of its own, where one can be had."""
+    with private_network():
+        yield
+
+
 @pytest.fixture
 def layout(make_layout: MakeLayout) -> Path:
     """A layout of the model `one`."""
     return make_layout(one=Model(source=obedient("one")))
+
+
+def test_a_private_network_is_no_other() -> None:
+    """What listens elsewhere cannot be reached from it, and can be again after it."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        with private_network() as is_private, closing(socket.socket()) as inside:
+            assert bool(inside.connect_ex(address)) == is_private
+        socket.create_connection(address, timeout=5).close()
 
 
 def open_connections(server: Server) -> int:
