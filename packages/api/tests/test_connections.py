@@ -23,17 +23,11 @@ SLACK = 3
 """How much further from the promise than allowed it may be on a busy machine, at small scale."""
 
 
-@pytest.fixture(autouse=True)
-def _network() -> Iterator[None]:
-    """All this happens in a network of its own, where one can be had."""
-    with private_network():
-        yield
-
-
 @pytest.fixture
-def layout(make_layout: MakeLayout) -> Path:
-    """A layout of the model `one`."""
-    return make_layout(one=Model(source=obedient("one")))
+def layout(make_layout: MakeLayout) -> Iterator[Path]:
+    """A layout of the model `one`, for servers in a network of their own, where it can be had."""
+    with private_network():
+        yield make_layout(one=Model(source=obedient("one")))
 
 
 def test_a_private_network_is_no_other() -> None:
