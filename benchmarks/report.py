@@ -11,7 +11,7 @@ from benchmarks.results import Results
 
 __all__ = ["exponent", "summary", "write_documents"]
 
-CEILING = "ceiling"
+CEILING, OURS = "ceiling", "ours"
 _HEAD = (
     "workload  server        per s of ceiling              per CPU s of ceiling"
     "                 p50 ms of ceiling                 p99 ms"
@@ -143,9 +143,9 @@ def _growth(growth: Sequence[Growth]) -> Sequence[str]:
             f"{per_worker:.1f} MiB per added worker"
         ),
     ]
-    three = {g.what: g.memory_bytes for g in growth if g.what in {"ours", "mlserver"}}
+    three = {g.what: g.memory_bytes for g in growth if g.what in {OURS, "mlserver"}}
     if len(three) > 1:
-        share = three["ours"] / three["mlserver"]
+        share = three[OURS] / three["mlserver"]
         facts.append(f"- three models: {share:.2f} times the memory of MLServer with the same")
     return ["\n".join(lines), "\n".join(facts)]
 
@@ -174,7 +174,8 @@ def _draw(results: Results, picture: Path) -> None:
                 for server in servers
             )
         ]
-        bars = axes.barh(servers[::-1], values[::-1])
+        colours = ["tab:orange" if server == OURS else "tab:blue" for server in servers]
+        bars = axes.barh(servers[::-1], values[::-1], color=colours[::-1])
         axes.bar_label(bars, fmt="%.2f", padding=3, fontsize=7)
         axes.set_title(f"{workload}: requests per second, ceiling = 1", fontsize=9, loc="left")
         axes.axvline(1, linewidth=0.8, color="grey")
