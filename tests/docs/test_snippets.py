@@ -22,10 +22,17 @@ from stevedore_core.errors import BodyNotJson, DocumentInvalid
 
 ROOT: Final = Path(__file__).parents[2]
 DATA: Final = ("toml", "json", "yaml")
+PLACES: Final = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/*.md",
+    ":(glob)packages/*/README.md",
+)
 DOCUMENTS: Final = sorted(
     ROOT / name
     for name in subprocess.run(
-        ["git", "ls-files", "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md"],
+        ["git", "ls-files", *PLACES],
         cwd=ROOT,
         capture_output=True,
         text=True,
