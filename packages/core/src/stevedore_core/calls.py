@@ -33,9 +33,8 @@ def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> byt
 
     Args:
         predictor: The model's Predictor.
-        body: The payload as JSON, or with `envelope` the original's `{"predictor": …, "payload":
-            …}`.
-        envelope: Which of the two.
+        body: The payload as JSON, or an envelope, `{"predictor": …, "payload": …}`.
+        envelope: True for the latter.
 
     Raises:
         BodyNotJson: The body is not strict JSON.

@@ -1,16 +1,18 @@
 """The one tree of exceptions, used by every package.
 
+::
+
     StevedoreError
     ├── CallerError             the request cannot be served as it was sent
     │   ├── BodyNotJson         the body is not strict JSON
-    │   ├── EnvelopeInvalid     the body is JSON, but not `{"predictor": …, "payload": …}`
+    │   ├── EnvelopeInvalid     the body is JSON, but not {"predictor": …, "payload": …}
     │   ├── PayloadInvalid      the payload breaks the model's JSON Schema
     │   ├── ModelUnknown        no model of that name is served here
     │   ├── ParameterMissing    a query lacks a parameter it needs
     │   ├── ContentTypeRefused  the body is not declared as JSON, or is encoded
     │   ├── BodyTooLarge        the body is longer than this server reads
     │   ├── BodyTooSlow         the body did not arrive in time
-    │   └── HostRefused         the `Host` header names another machine than the one listening
+    │   └── HostRefused         the header Host names another machine than the one listening
     ├── ServingError            not now; the same request may succeed later
     │   ├── ModelNotReady       the model is not loaded, or its self-test does not pass
     │   ├── ScorePending        the model's examples were not scored yet
@@ -30,7 +32,7 @@
     ├── DocumentInvalid         a manifest, lock or settings file that cannot be understood
     └── LayoutInvalid           what is installed in a layout is not what its lock says
 
-Whoever can act on a class catches it; nobody else does. Status codes are the API's business.
+Whoever can act on a class catches it; nobody else does. Status codes are api's business.
 """
 
 import traceback

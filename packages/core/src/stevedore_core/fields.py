@@ -97,8 +97,9 @@ class Fields:
     """One table of a document. Hands out typed values and notes what is wrong on the way.
 
     A getter that finds a problem returns an empty value, so that reading goes on and the other
-    problems are found too. `finish` on the outermost table raises them all; until then the values
-    may be wrong.
+    problems are found too. Until `finish` the values may be wrong. Whoever reads a table inside
+    another, by `within` or `each`, ends with `close`; `finish` closes the outermost one and raises
+    what was noted in any of them.
     """
 
     table: Mapping[str, object]

@@ -1,8 +1,8 @@
 """The messages between front and worker: a fixed header, then a body of JSON.
 
 A header holds the length of the body, how many frames of the same batch follow, what the frame asks
-for or tells, and which of the worker's models it is about (counted from 0 in the order of the
-worker's arguments). The frames of a batch are answered by as many, in their order.
+for or tells, and which of the worker's models it is about. The frames of a batch are answered by as
+many, in their order.
 """
 
 import struct
@@ -50,9 +50,10 @@ class Frame(NamedTuple):
     """A whole frame."""
 
     following: int
-    """How many frames of the same batch follow this one."""
+    """How many frames of the same batch follow this one: 2, 1, 0 in a batch of three."""
     kind: int
     model: int
+    """The model's number: its place among the worker's arguments, counted from 0."""
     body: bytes
 
 

@@ -1,7 +1,7 @@
 """What is installed in a layout, held against its lock.
 
-Build calls it before it tests a layout, the front when it starts.
-Only names and versions are read, from the `.dist-info` directories; nothing is imported.
+Build calls it before it tests a layout, the front when it starts. Only names and versions are read,
+from the `.dist-info` directories; nothing is imported.
 """
 
 import platform
@@ -80,7 +80,7 @@ def _expected(pins: Iterable[Pin]) -> _Expected:
 def _holds(marker: str | None) -> bool | None:
     """Tell whether a marker is true here; `None` for one of those that few locks have.
 
-    Which they are is not decided here: a worker has nothing that evaluates markers.
+    Those are not decided here: the front has nothing that evaluates markers.
     """
     if marker is None:
         return True

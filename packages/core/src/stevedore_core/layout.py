@@ -18,9 +18,10 @@ class Layout:
 
     @classmethod
     def around(cls, package: Path) -> "Layout":
-        """Return the layout that has a model package in `package`, the directory of its code.
+        """Return the layout that has the code of a model package in the directory `package`.
 
-        For one that is imported from elsewhere the paths of what is returned do not exist.
+        There it is `models/<name>/<version>/<import name>`. A package that was imported from
+        elsewhere is in no layout: what is returned does not exist.
         """
         version = package.parent
         return cls(root=version.parent.parent.parent)

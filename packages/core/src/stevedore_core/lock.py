@@ -163,10 +163,7 @@ class Lock:
 
     @property
     def keys(self) -> Mapping[LockedModel, str]:
-        """What reports call each model: its name, and `name@version` where that is taken.
-
-        So the default version of a name is called by the name alone.
-        """
+        """What reports call each model: `iris`, or `iris@1.0.0` if it is not the default."""
         keys: dict[LockedModel, str] = {}
         taken: set[str] = set()
         for model in self.models:

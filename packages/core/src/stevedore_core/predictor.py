@@ -1,7 +1,7 @@
 """`Predictor`: the contract between a model and everything that serves or tests it.
 
-Model packages derive from it; `calls` and `self_test` run it. A class needs five methods, most of
-them a line.
+Model packages derive from it; `calls` and `self_test` run it. A class needs four methods, most of
+them a line; `convert_output` has a default.
 """
 
 from abc import ABC

@@ -17,7 +17,7 @@ __all__ = ["Verdict", "run_self_test", "score_examples"]
 
 _log = logging.getLogger(__name__)
 
-PASSED = "passed"
+_PASSED = "passed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,7 @@ class Verdict:
     @property
     def passed(self) -> bool:
         """True if the Predictor works."""
-        return self.reason == PASSED
+        return self.reason == _PASSED
 
 
 def run_self_test(predictor: Predictor) -> Verdict:
@@ -42,7 +42,7 @@ def run_self_test(predictor: Predictor) -> Verdict:
         _log.warning("self-test of model `%s` failed", predictor.name, exc_info=True)
         cause = f": {describe(error.__cause__)}" if error.__cause__ else ""
         return Verdict(reason=error.code, detail=f"{error}{cause}")
-    return Verdict(reason=PASSED)
+    return Verdict(reason=_PASSED)
 
 
 def score_examples(predictor: Predictor) -> tuple[Score, ...]:

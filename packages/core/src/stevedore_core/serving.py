@@ -1,7 +1,6 @@
 """The settings that a manifest may give: in `[serve]` for all models, in `[models.<name>]` for one.
 
-`manifest` reads them. The front lets a variable go before a model's table, that before `[serve]`,
-and that before its default.
+`manifest` reads them. What goes before what is up to the front: see `stevedore_api.settings`.
 """
 
 from collections.abc import Iterable, Mapping

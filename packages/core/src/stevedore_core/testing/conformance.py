@@ -1,8 +1,10 @@
 """`Conformance`: one test for each rule of the contract. A model package's tests derive from it.
 
-class TestConformance(Conformance):
-    model = "iris"
-    float_tolerance = 1e-9
+::
+
+    class TestConformance(Conformance):
+        model = "iris"
+        float_tolerance = 1e-9
 """
 
 from collections.abc import Callable
