@@ -1,6 +1,7 @@
 """`App`: the ASGI application of one layout, put together from its parts.
 
-Predict and score are answered by the hot path, ahead of it; everything else goes through FastAPI.
+What asks a served model to predict or score never comes here: `http_protocol` gives it to the hot
+path. All else goes through FastAPI.
 """
 
 import logging
@@ -43,7 +44,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _log = logging.getLogger(__name__)
 
 _METHODS = ("GET", "POST")
-"""What any path here takes."""
+"""Whatever a path takes is among these."""
 
 
 class App:
@@ -73,7 +74,7 @@ class App:
         self.settings = settings
         self._is_loopback = settings.is_loopback
         self._document: bytes | None = None
-        self._fastapi = self._routes()
+        self._fastapi = self._routed()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request (called by uvicorn)."""
@@ -106,7 +107,7 @@ class App:
             refusal = Response(body, status, {"x-request-id": identity}, problems.MEDIA_TYPE)
             await refusal(scope, receive, send)
             return status
-        statuses = [500]
+        statuses = [500]  # what an exception comes to that FastAPI did not answer
         try:
             noting = _noting(send, statuses, identity, closes=self._health.is_draining)
             await self._fastapi(scope, receive, noting)
@@ -128,7 +129,7 @@ class App:
         for group in self._groups:
             group.kill()
 
-    def _routes(self) -> FastAPI:
+    def _routed(self) -> FastAPI:
         title = f"{self._composition['name']} {self._composition['version']}"
         app = FastAPI(
             title=title,
@@ -199,7 +200,7 @@ class App:
 
 
 def _noting(send: Send, statuses: list[int], identity: str, *, closes: bool) -> Send:
-    """Note the status that FastAPI sends; add the request id, and what ends the connection."""
+    """Return a `send` that appends the status to `statuses`, and adds the headers of ours."""
     added = [(b"x-request-id", identity.encode())]
     if closes:
         added.append((b"connection", b"close"))

@@ -21,7 +21,7 @@ from stevedore_core.errors import DocumentInvalid, LayoutInvalid
 from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock, LockedModel
-from stevedore_core.manifest import Manifest
+from stevedore_core.manifest import Manifest, ModelPin
 from stevedore_core.serving import AUTO
 from stevedore_core.strict_json import Json
 from stevedore_core.worker_command import WorkerCommand
@@ -47,29 +47,29 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
     manifest = Manifest.parse(layout.manifest)
     catalogue = Catalogue()
     metrics = Metrics(lock.keys.values())
-    shares = _shares(lock, manifest, settings, usable_cores())
-    settings = settings.filled(manifest.settings)
+    plans = _plans(lock, manifest, settings, usable_cores())
+    filled = settings.filled(manifest.settings)
     admission = Admission(
-        settings.max_queued,
-        settings.max_queued_bytes,
-        {key: own.max_queued for share in shares for key, own in share.settings_of.items()},
+        filled.max_queued,
+        filled.max_queued_bytes,
+        {key: own.max_queued for plan in plans for key, own in plan.settings_of.items()},
     )
     groups = tuple(
         WorkerGroup(
-            _command(layout, share, settings, shares),
-            keys=list(share.settings_of),
-            workers=share.workers,
-            settings=settings,
-            settings_of=list(share.settings_of.values()),
+            _command(layout, plan, filled, plans),
+            keys=list(plan.settings_of),
+            workers=plan.workers,
+            settings=filled,
+            settings_of=list(plan.settings_of.values()),
             admission=admission,
             on_loaded=catalogue.note_loaded,
             metrics=metrics,
-            name=share.name,
+            name=plan.name,
         )
-        for share in shares
+        for plan in plans
     )
     _fill(catalogue, lock, groups)
-    health = Health(catalogue, settings, manifest.readiness, _gates(lock, manifest))
+    health = Health(catalogue, filled, manifest.readiness, _gates(lock, manifest))
     catalogue.on_loaded(health.watch)
     return App(
         catalogue=catalogue,
@@ -77,13 +77,13 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
         health=health,
         hot_path=HotPath(
             catalogue,
-            settings,
+            filled,
             access_log,
             metrics,
-            MemoryWatch(memory_bound(), settings.max_memory_share),
+            MemoryWatch(memory_bound(), filled.max_memory_share),
         ),
         composition=_composition(lock),
-        settings=settings,
+        settings=filled,
         access_log=access_log,
         metrics=metrics,
         exposition=Exposition(
@@ -108,38 +108,37 @@ def _refuse_other_than_locked(layout: Layout, lock: Lock) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Share:
+class _GroupPlan:
     """What becomes a worker group: models of one environment, each with its settings."""
 
     name: str
     environment: str
     models: list[LockedModel]
     settings_of: dict[str, Settings]
-    """By the models' keys, in their order."""
+    """By the models' keys, in the order of `models`."""
     workers: int
 
 
-def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_Share]:
-    """Share the models out: a group for each environment, and one for each that asks for its own.
+def _plans(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> list[_GroupPlan]:
+    """Plan a group for each environment, and one for each model that asks for its own.
 
-    A group is called by its environment; one of a single model has the model's key after that.
+    A group is called by its environment, as `default`; one of a single model has the model's key
+    after that, as `default:iris`.
     """
-    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    pins, keys = _pins(lock, manifest), lock.keys
     members: dict[str, list[LockedModel]] = {}
-    for model in sorted(lock.models, key=lambda model: pins[model.name, model.version].is_alone):
-        is_alone = pins[model.name, model.version].is_alone
-        own_name = f"{model.environment}:{lock.keys[model]}"
-        members.setdefault(own_name if is_alone else model.environment, []).append(model)
-    shares = []
+    for model in sorted(lock.models, key=lambda model: pins[model].is_alone):
+        suffix = f":{keys[model]}" if pins[model].is_alone else ""
+        members.setdefault(f"{model.environment}{suffix}", []).append(model)
+    plans = []
     for name, models in members.items():
         settings_of = {
-            lock.keys[model]: settings.filled(pin.settings).filled(manifest.settings)
+            keys[model]: settings.filled(pins[model].settings).filled(manifest.settings)
             for model in models
-            if (pin := pins[model.name, model.version])
         }
-        workers = settings_of[lock.keys[models[0]]].workers
-        shares.append(
-            _Share(
+        workers = settings_of[keys[models[0]]].workers
+        plans.append(
+            _GroupPlan(
                 name=name,
                 environment=models[0].environment,
                 models=models,
@@ -147,19 +146,25 @@ def _shares(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> l
                 workers=cores if workers == AUTO else workers,
             )
         )
-    return shares
+    return plans
+
+
+def _pins(lock: Lock, manifest: Manifest) -> dict[LockedModel, ModelPin]:
+    """Return what the manifest says of each locked model."""
+    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    return {model: pins[model.name, model.version] for model in lock.models}
 
 
 def _command(
-    layout: Layout, share: _Share, settings: Settings, shares: Sequence[_Share]
+    layout: Layout, plan: _GroupPlan, settings: Settings, plans: Sequence[_GroupPlan]
 ) -> WorkerCommand:
     """Return what starts a worker of a group; all workers together have a thread for each core."""
-    fair_threads = max(1, usable_cores() // sum(other.workers for other in shares))
-    packages = [(model.name, model.version) for model in share.models]
+    fair_threads = max(1, usable_cores() // sum(other.workers for other in plans))
+    packages = [(model.name, model.version) for model in plan.models]
     return WorkerCommand(
         python=Path(sys.executable),
-        import_path=layout.worker_path(share.environment, packages),
-        models=[model.name for model in share.models],
+        import_path=layout.worker_path(plan.environment, packages),
+        models=[model.name for model in plan.models],
         threads=fair_threads if settings.threads == AUTO else settings.threads,
     )
 
@@ -184,11 +189,11 @@ def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> No
 
 def _gates(lock: Lock, manifest: Manifest) -> dict[str, Mapping[str, float]]:
     """Return what each model must score to be ready, for those where the manifest says so."""
-    pins = {(pin.name, pin.version): pin for pin in manifest.models}
+    keys = lock.keys
     return {
-        key: pin.min_score
-        for model, key in lock.keys.items()
-        if (pin := pins[model.name, model.version]).gate == "readiness"
+        keys[model]: pin.min_score
+        for model, pin in _pins(lock, manifest).items()
+        if pin.gate == "readiness"
     }
 
 

@@ -24,7 +24,7 @@ class Call:
 
     kind: Kind
     model: int
-    """Which of the group's models, counted from 0."""
+    """Its number: its place among the group's models, counted from 0."""
     body: bytes
     limit_s: float
     answer: asyncio.Future[Frame]

@@ -19,13 +19,13 @@ class ServedModel:
     """One model: its place in the lock, its group, and what its worker said of it."""
 
     key: str
-    """What reports call it: see `Lock.keys`."""
+    """What reports call it: `iris`, or `iris@1.0.0` for a version that is not the default."""
     name: str
     version: str
     environment: str
     group: WorkerGroup
     number: int
-    """Which of the group's models it is."""
+    """Its place among the group's models, counted from 0."""
     loaded: Mapping[str, Json] | None = None
     """What the worker said when it had loaded the model; None before."""
 

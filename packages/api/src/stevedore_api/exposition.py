@@ -82,17 +82,17 @@ class Exposition(Collector):
         )
         yield _histogram(
             "queue_seconds",
-            "How long such a request waited for a worker.",
+            "How long a request to predict or score waited for a worker.",
             ((key, model.waited) for key, model in models),
         )
         yield _histogram(
             "model_seconds",
-            "How long a worker took for it.",
+            "How long a worker took for a request to predict or score.",
             ((key, model.ran) for key, model in models),
         )
         yield _histogram(
             "batch_size",
-            "How many such requests went to a worker at once.",
+            "How many requests to predict or score went to a worker at once.",
             ((key, model.batches) for key, model in models),
         )
         yield _gauge(
@@ -149,7 +149,7 @@ class Exposition(Collector):
         now = time.monotonic()
         yield _gauge(
             "self_test_age_seconds",
-            "How long ago that was.",
+            "How long ago the last self-test of a model ended.",
             ("model",),
             (((key,), now - at) for key, at in tested),
         )

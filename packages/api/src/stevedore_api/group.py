@@ -53,6 +53,7 @@ class WorkerGroup:
         calls of callers; `name` is what it calls the group.
         """
         self.models: Sequence[str] = tuple(command.models if keys is None else keys)
+        """Their keys, in the order of their numbers."""
         self._settings = settings
         self._settings_of = settings_of or [settings] * len(self.models)
         self._metrics = metrics if metrics is not None else Metrics(self.models)
@@ -107,11 +108,11 @@ class WorkerGroup:
         await asyncio.gather(*(slot.stop() for slot in self.slots))
 
     def load_failure(self, model: str) -> str | None:
-        """Return the code of the error that kept `model` from loading, if one did."""
+        """Return the code of the error that kept the model of this key from loading, if one did."""
         return self._load_failures.get(self.models.index(model))
 
     def is_loaded(self, model: str) -> bool:
-        """Tell whether a worker has `model`, or had it so lately that its replacement may come."""
+        """Tell whether a worker has the model of this key, or had it until a moment ago."""
         return self._is_loaded(self.models.index(model))
 
     @property
@@ -124,11 +125,6 @@ class WorkerGroup:
         """True while callers' calls wait or run."""
         return any(self._open)
 
-    @property
-    def has_queue(self) -> bool:
-        """True while calls wait. Right after `submit`: the call that it queued waits too."""
-        return bool(self._queue)
-
     def submit(self, kind: Kind, model: int, body: bytes) -> asyncio.Future[Frame]:
         """Queue a caller's call; the future ends in the worker's frame.
 
@@ -136,7 +132,7 @@ class WorkerGroup:
 
         Args:
             kind: What is asked.
-            model: Which of `models`, counted from 0.
+            model: The model's number: its place in `models`, counted from 0.
             body: The request's body as it came.
 
         Raises:

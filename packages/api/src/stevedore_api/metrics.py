@@ -1,7 +1,8 @@
 """`Metrics`: what is counted while requests are answered, in plain numbers.
 
-`app` counts answers, `group` calls, and `exposition` reads it all when somebody asks. No label ever
-holds what a caller made up: a model is one of the catalogue, a reason one of a fixed table.
+Whoever answers or refuses a request counts it, `group` counts calls, and `exposition` reads it all
+when somebody asks. No label ever holds what a caller made up: a model is one of the catalogue, a
+reason one of a fixed table.
 """
 
 from bisect import bisect_left
@@ -12,9 +13,9 @@ from dataclasses import dataclass, field
 __all__ = ["Histogram", "Metrics", "ModelMetrics"]
 
 _MILLISECONDS = (0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000)
-SECONDS = tuple(bound / 1_000 for bound in _MILLISECONDS)
+_SECONDS = tuple(bound / 1_000 for bound in _MILLISECONDS)
 """The upper bounds of durations."""
-CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+_CALLS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """The upper bounds of batches."""
 
 
@@ -23,7 +24,7 @@ class Histogram:
 
     __slots__ = ("_bounds", "_counts", "total")
 
-    def __init__(self, bounds: Sequence[float] = SECONDS) -> None:
+    def __init__(self, bounds: Sequence[float] = _SECONDS) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self.total = 0.0
@@ -52,7 +53,7 @@ class ModelMetrics:
     """From admission to a worker."""
     ran: Histogram = field(default_factory=Histogram)
     """From a worker to its answer."""
-    batches: Histogram = field(default_factory=lambda: Histogram(CALLS))
+    batches: Histogram = field(default_factory=lambda: Histogram(_CALLS))
     """How many calls a worker got at once."""
 
 

@@ -4,7 +4,6 @@ A `STEVEDORE_*` variable goes before the manifest's table of a model, that befor
 that before the default.
 """
 
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
@@ -13,6 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.serving import AUTO, Setting
+from stevedore_core.spelling import closest
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -27,10 +27,10 @@ Count = Annotated[int, Field(gt=0)]
 def _count_or_auto(value: object) -> object:
     if value == AUTO or (str(value).isdecimal() and int(str(value)) > 0):
         return value if value == AUTO else int(str(value))
-    raise PydanticCustomError("share", "input should be a whole number from 1 on, or `auto`")
+    raise PydanticCustomError("count", "input should be a whole number from 1 on, or `auto`")
 
 
-Share = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
+CountOrAuto = Annotated[int | Literal["auto"], BeforeValidator(_count_or_auto)]
 
 
 class Settings(BaseModel):
@@ -110,7 +110,7 @@ class Settings(BaseModel):
     drain_s: int = Field(
         20, gt=0, description="Seconds that accepted requests get to finish when stopping."
     )
-    workers: Share = Field(
+    workers: CountOrAuto = Field(
         1, description="Workers of each group; `auto`: one for each core that may be used."
     )
     spare_workers: int = Field(
@@ -119,7 +119,7 @@ class Settings(BaseModel):
         le=64,
         description="Workers of each group beside those, loaded and idle until one of them ends.",
     )
-    threads: Share = Field(
+    threads: CountOrAuto = Field(
         "auto",
         description="Threads of a numeric library in one worker; `auto`: its share of the cores.",
     )
@@ -163,6 +163,6 @@ def _problem(field: str, kind: str, message: str, given: Mapping[str, str]) -> s
     variable = f"{PREFIX}{field.upper()}"
     if kind != "extra_forbidden":
         return f"`{variable}` is `{given[field]}`: {message.lower()}"
-    close = difflib.get_close_matches(field, Settings.model_fields, n=1)
-    meant = f"; did you mean `{PREFIX}{close[0].upper()}`?" if close else ""
-    return f"`{variable}` is not a setting{meant}"
+    meant = closest(field, Settings.model_fields)
+    hint = "" if meant is None else f"; did you mean `{PREFIX}{meant.upper()}`?"
+    return f"`{variable}` is not a setting{hint}"

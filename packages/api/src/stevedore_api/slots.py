@@ -37,8 +37,8 @@ _FIRST_LOAD_AGAIN_S = 10.0
 _LONGEST_LOAD_AGAIN_S = 300.0
 _BUSY_S = 0.5
 """When to look again whether a worker is free to load what it could not."""
-_MOST_DOUBLINGS = 7
-"""After so many the longest is reached; 2 to the power of every death would overflow a float."""
+_MOST_STEPS = 7
+"""After so many the longest wait is reached; a power of every death would overflow a float."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +46,9 @@ class SlotListeners:
     """What a slot tells its group."""
 
     on_loaded: Callable[[int, Mapping[str, Json]], None]
-    """The worker loaded a model, of which it says this."""
+    """The worker loaded the model of this number, and says this of it."""
     on_load_failed: Callable[[int, str], None]
-    """The worker could not load a model; the code says why."""
+    """The worker could not load the model of this number; the code says why."""
     on_free: Callable[[], None]
     """The worker may be able to take a call."""
     on_lost: Callable[[Sequence[Call]], None]
@@ -70,7 +70,7 @@ class WorkerSlot:
     ) -> None:
         """Take what starts a worker, its limits (0: no limit), and whom to tell of what."""
         self.loaded: set[int] = set()
-        """The models that the worker has loaded."""
+        """The numbers of the models that the worker has loaded."""
         self._command = command
         self._load_limit_s = load_limit_s
         self._max_rss_bytes = max_rss_bytes
@@ -87,7 +87,7 @@ class WorkerSlot:
         """What the worker was given, in the order in which it answers."""
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._end = "died"
+        self._end_reason = "died"
         """What the end of the worker will count as."""
         self._deaths = 0
         self._stopping = False
@@ -120,7 +120,7 @@ class WorkerSlot:
     @property
     def is_free(self) -> bool:
         """True if the worker runs nothing and has said of every model whether it loaded."""
-        return not self._calls and self._has_reported and self._end != "recycled"
+        return not self._calls and self._has_reported and self._end_reason != "recycled"
 
     @property
     def failures(self) -> int:
@@ -186,20 +186,20 @@ class WorkerSlot:
             self._listeners.on_load_failed(frame.model, entry["code"])
             self._load_failures[frame.model] += 1
             delay_s = _load_again_s(self._load_failures[frame.model])
-            self._call_later(delay_s, frame.model)
+            self._load_later(delay_s, frame.model)
             return
         del self._load_failures[frame.model]
         self.loaded.add(frame.model)
         self._listeners.on_loaded(frame.model, entry)
 
-    def _call_later(self, delay_s: float, model: int) -> None:
+    def _load_later(self, delay_s: float, model: int) -> None:
         loop = asyncio.get_running_loop()
         self._load_timers.append(loop.call_later(delay_s, self._load_again, model))
 
     def _load_again(self, model: int) -> None:
         """Have the worker, once it is free, try again to load a model; this has the same limit."""
         if not self.is_free:
-            self._call_later(_BUSY_S, model)
+            self._load_later(_BUSY_S, model)
             return
         assert self._process is not None  # noqa: S101  # a worker that reported is there
         self._reported.discard(model)
@@ -224,7 +224,7 @@ class WorkerSlot:
         if held > self._max_rss_bytes:
             _log.warning("worker %s holds %d bytes and is replaced", self.pid, held)
             assert self._process is not None  # noqa: S101  # it answered just now
-            self._end = "recycled"
+            self._end_reason = "recycled"
             self._process.kill()
 
     def _rss_bytes(self) -> int:
@@ -234,7 +234,7 @@ class WorkerSlot:
         assert self._process is not None  # noqa: S101  # only a worker has a timer
         models = list(self._command.models)
         _log.error("worker %s of %s ran over its limit", self._process.pid, models)
-        self._end = "overran"
+        self._end_reason = "overran"
         self._process.kill()
 
     def _ended(self) -> None:
@@ -249,15 +249,15 @@ class WorkerSlot:
         elif lost:
             lost[0].answer.set_exception(
                 DeadlinePassed("the model ran over its limit")
-                if self._end == "overran"
+                if self._end_reason == "overran"
                 else WorkerDied("the worker died while it ran the model")
             )
         self._calls = ()
-        self.ends[self._end] += not self._stopping
+        self.ends[self._end_reason] += not self._stopping
         had_loaded = frozenset(self.loaded)
         self.loaded.clear()
         self._reported.clear()
-        self._end = "died"
+        self._end_reason = "died"
         self._listeners.on_end(had_loaded)
         if self._stopping:
             return
@@ -285,11 +285,11 @@ def _backoff_s(deaths: int) -> float:
     """Return how long to wait after so many deaths in a row: not at all, 0.5 s, 2 s, 8 s, 20 s."""
     if not deaths:
         return 0.0
-    exponent = min(deaths, _MOST_DOUBLINGS) - 1
+    exponent = min(deaths, _MOST_STEPS) - 1
     return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR**exponent, _LONGEST_BACKOFF_S)
 
 
 def _load_again_s(failures: int) -> float:
     """Return when to try again what failed so often: after 10 s, 20 s, 40 s, … 5 min."""
-    exponent = min(failures, _MOST_DOUBLINGS) - 1
+    exponent = min(failures, _MOST_STEPS) - 1
     return min(_FIRST_LOAD_AGAIN_S * 2.0**exponent, _LONGEST_LOAD_AGAIN_S)
