@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -263,36 +264,34 @@ def test_unrecorded_weights_fail(fake: FakePackage, content: str | None, found: 
     assert str(failed.value) == f"`weights.toml` records ['model.txt'], `weights/` holds {found}"
 
 
+NOT_REFUSED: Final = "weights `{}` with a flipped bit must be refused, found: {}"
+
+
+def complaint(tmp_path: Path) -> str:
+    """Return what the suite says of a package that does not refuse changed weights."""
+    with pytest.raises(pytest.fail.Exception) as failed:
+        Suite().test_changed_weights_are_refused(tmp_path)
+    return str(failed.value)
+
+
 def test_unchecked_weights_fail(fake: FakePackage, tmp_path: Path) -> None:
     """A package that reads its weights without checking them is found."""
     unchecked_read = '(Path(__file__).parent / "weights" / "model.txt")'
     code = CODE.replace('package.weights("model.txt")', unchecked_read)
     (fake.directory / "__init__.py").write_text(code)
-    with pytest.raises(pytest.fail.Exception) as failed:
-        Suite().test_changed_weights_are_refused(tmp_path)
-    assert str(failed.value) == (
-        "weights `model.txt` with a flipped bit must be refused, found: loaded"
-    )
+    assert complaint(tmp_path) == NOT_REFUSED.format("model.txt", "loaded")
 
 
 def test_broken_load_is_no_refusal(fake: FakePackage, tmp_path: Path) -> None:
     """A package that fails for another reason did not check its weights."""
     (fake.directory / "__init__.py").write_text("def load():\n    raise ValueError\n")
-    with pytest.raises(pytest.fail.Exception) as failed:
-        Suite().test_changed_weights_are_refused(tmp_path)
-    assert str(failed.value) == (
-        "weights `model.txt` with a flipped bit must be refused, found: ModelBroken"
-    )
+    assert complaint(tmp_path) == NOT_REFUSED.format("model.txt", "ModelBroken")
 
 
 def test_dead_process_is_no_refusal(fake: FakePackage, tmp_path: Path) -> None:
     """A package that ends the process that loads it did not check its weights."""
     (fake.directory / "__init__.py").write_text("import os\n\n\ndef load():\n    os._exit(7)\n")
-    with pytest.raises(pytest.fail.Exception) as failed:
-        Suite().test_changed_weights_are_refused(tmp_path)
-    assert str(failed.value) == (
-        "weights `model.txt` with a flipped bit must be refused, found: exit status 7"
-    )
+    assert complaint(tmp_path) == NOT_REFUSED.format("model.txt", "exit status 7")
 
 
 @pytest.mark.usefixtures("fake")
@@ -348,11 +347,7 @@ def test_unchecked_fetched_weights_fail(
     code = CODE.replace('package.weights("model.txt")', f'Path({str(place)!r}, "model.txt")')
     (fake.directory / "__init__.py").write_text(f"from pathlib import Path\n{code}")
     monkeypatch.syspath_prepend(site)
-    with pytest.raises(pytest.fail.Exception) as failed:
-        Suite().test_changed_weights_are_refused(tmp_path)
-    assert str(failed.value) == (
-        "weights `model.txt` with a flipped bit must be refused, found: loaded"
-    )
+    assert complaint(tmp_path) == NOT_REFUSED.format("model.txt", "loaded")
 
 
 def test_unchecked_weights_beside_fetched_ones_fail(
@@ -360,8 +355,4 @@ def test_unchecked_weights_beside_fetched_ones_fail(
 ) -> None:
     """A packaged file that nobody checks is found although another one is fetched."""
     monkeypatch.syspath_prepend(fetch_weights(fake, tmp_path, ["more.txt"]))
-    with pytest.raises(pytest.fail.Exception) as failed:
-        Suite().test_changed_weights_are_refused(tmp_path)
-    assert str(failed.value) == (
-        "weights `more.txt` with a flipped bit must be refused, found: loaded"
-    )
+    assert complaint(tmp_path) == NOT_REFUSED.format("more.txt", "loaded")
