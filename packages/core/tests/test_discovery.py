@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def test_a_model_is_loaded_by_its_name(install_model: InstallModel) -> None:
     predictor = load_model("sum")
     assert (predictor.name, predictor.version) == ("sum", "1.0.0")
     assert predictor.predict([1, 2, 3]) == 6
+
+
+def test_types_that_a_package_declares_are_not_imported(install_model: InstallModel) -> None:
+    """Whoever loads a model pays nothing for what its `payloads.py` imports."""
+    (install_model("sum") / "payloads.py").write_text("raise SystemExit")
+    assert load_model("sum").predict([1, 2, 3]) == 6
+    with pytest.raises(SystemExit):
+        import_module("stevedore_model_sum.payloads")
 
 
 def test_an_absent_model_is_told_from_what_is_there(install_model: InstallModel) -> None:
