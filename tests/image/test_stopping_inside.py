@@ -1,4 +1,4 @@
-"""A container that is told to stop while it is asked from outside: the front is its first process."""
+"""A container that is told to stop while it is asked: the front is its first process."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_nothing_is_lost_when_a_container_stops(  # fixtures
     scale: Callable[[int, int], int],
     figure: Callable[[str], None],
 ) -> None:
-    """What arrives after SIGTERM is served for the drain delay, and the container ends by itself."""
+    """What arrives after SIGTERM is served for the drain delay, and the container ends itself."""
     stops, sent = scale(1, 20), 0
     for _ in range(stops):
         container = start_container(

@@ -1,4 +1,4 @@
-"""A network of its own for whoever asks: no port in it was used before, nothing outside reaches it."""
+"""A network of a test's own: no port in it was used before, and nothing outside reaches it."""
 
 import ctypes
 import fcntl

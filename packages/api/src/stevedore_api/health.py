@@ -165,7 +165,7 @@ class Health:
             return str(body["reason"] if answer.kind == Kind.ANSWER else body["code"])
         except StevedoreError as error:
             return f"self-test-{error.code}"
-        except Exception:  # a verdict must not stay because the tests ended
+        except Exception:  # noqa: BLE001  # a verdict must not stay because the tests ended
             _log.exception("model `%s`: what the worker says of its self-test", model.key)
             return _UNREADABLE
 
@@ -205,7 +205,7 @@ class Health:
                 state.score_failure = str(_body(answer)["code"])
         except StevedoreError as error:
             state.score_failure = error.code
-        except Exception:  # the next score may be readable
+        except Exception:  # noqa: BLE001  # the next score may be readable
             _log.exception("model `%s`: what the worker says of its score", model.key)
             state.score_failure = "score-unreadable"
 
