@@ -314,7 +314,7 @@ def test_a_body_shorter_than_announced_is_408(shared: Server) -> None:
     with RawConnection(shared.url) as connection:
         connection.send(request("POST", PREDICT, JSON, "Content-Length: 100", body=b'{"do"'))
         answer = connection.answer()
-        assert 1 <= time.monotonic() - begun < 3
+        assert 0.99 <= time.monotonic() - begun < 3  # the event loop's clock has milliseconds
         assert answer.status == 408
         assert b"no whole body within 1 s" in answer.body
         assert answer.headers["connection"] == "close"
