@@ -9,8 +9,8 @@ from benchmarks.load import Exchange
 from benchmarks.prepare import ROOT, Copy, Preparation
 from benchmarks.running import HOST, Command
 from benchmarks.workloads import Known, Workload
-from stevedore_build.interpreters import find_interpreter
-from stevedore_build.serving import serving_command
+from stevedore_build.layouts.interpreters import find_interpreter
+from stevedore_build.layouts.serving import serving_command
 from stevedore_build.store import Store
 
 __all__ = ["CONTENDERS", "Contender", "Ours", "TensorScript"]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from benchmarks.errors import ServerFailed
 from benchmarks.workloads import Known
-from stevedore_build.layouts import make_layout
-from stevedore_build.locking import lock_manifest
-from stevedore_build.pins import wheels_of
+from stevedore_build.layouts.joining import make_layout
+from stevedore_build.locks.locking import lock_manifest
 from stevedore_build.processes import git, uv_program
+from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.layout import Layout

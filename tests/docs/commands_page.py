@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from stevedore_build.cli import _parser  # the only place that knows the commands
+from stevedore_build.cli.program import _parser  # the only place that knows the commands
 
 ROOT: Final = Path(__file__).parents[2]
 DOCUMENT: Final = ROOT / "docs" / "commands.md"

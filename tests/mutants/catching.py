@@ -16,10 +16,10 @@ import pytest
 import tiny
 from mutants import ROOT, Mutant
 
-from stevedore_build.gates import refuse_shortfalls
-from stevedore_build.locking import lock_manifest
-from stevedore_build.model_files import refuse_faulty_files
-from stevedore_build.pins import wheels_of
+from stevedore_build.checks.gates import refuse_shortfalls
+from stevedore_build.locks.locking import lock_manifest
+from stevedore_build.wheels.model_files import refuse_faulty_files
+from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Package, Workspace, version_in
 from stevedore_core.errors import StevedoreError
 from stevedore_core.lock import Lock, parse_pins

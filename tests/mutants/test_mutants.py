@@ -9,8 +9,8 @@ from mutant_table import DOCUMENT, REASONS, render, run
 from mutants import RULES, Mutant, make_mutants
 from places import dropped, places, put, renamed, spelt
 
-from stevedore_build import model_files
-from stevedore_build.model_files import refuse_faulty_files
+from stevedore_build.wheels import model_files
+from stevedore_build.wheels.model_files import refuse_faulty_files
 
 LEAST_SHARE: Final = 0.95
 """Of all mutants, how many have to be caught with file, key and suggestion."""

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from stevedore_build.frameworks import frameworks
+from stevedore_build.scaffolds.frameworks import frameworks
 
 ROOT: Final = Path(__file__).parents[2]
 PATCHES: Final = Path(__file__).parent / "patches"

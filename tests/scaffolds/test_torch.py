@@ -14,10 +14,10 @@ from typing import Final
 
 import pytest
 
-from stevedore_build.fitted_files import made_up
-from stevedore_build.frameworks import find_framework
-from stevedore_build.scaffolds import answers_for
-from stevedore_build.templating import render
+from stevedore_build.scaffolds.fitted_files import made_up
+from stevedore_build.scaffolds.frameworks import find_framework
+from stevedore_build.scaffolds.models import answers_for
+from stevedore_build.scaffolds.templating import render
 from stevedore_build.workspace import Workspace
 
 ROOT: Final = Path(__file__).parents[2]

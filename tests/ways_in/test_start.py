@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from stevedore_build.store import Store
-from stevedore_build.wheels import build_wheels
+from stevedore_build.wheels.building import build_wheels
 from stevedore_build.workspace import Workspace
 
 ROOT: Final = Path(__file__).parents[2]

@@ -15,8 +15,8 @@ import httpx
 import pytest
 import tiny
 
-from stevedore_build.engines import ENGINES, Engine
-from stevedore_build.layers import Layer
+from stevedore_build.images.engines import ENGINES, Engine
+from stevedore_build.layouts.layers import Layer
 from stevedore_build.store import Store
 from stevedore_build.workspace import Workspace
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import tiny
 
-from stevedore_build.bases import find_base
-from stevedore_build.engines import PODMAN, Engine
+from stevedore_build.images.bases import find_base
+from stevedore_build.images.engines import PODMAN, Engine
 from stevedore_build.platforms import LINUX_AMD64
 from stevedore_build.processes import uv_program
 from stevedore_build.store import Store
@@ -31,7 +31,12 @@ BASE_FILES = {"usr/bin/python3.11": AMD64_PROGRAM, "usr/lib/x86_64-linux-gnu/lib
 
 MODULES = {f"numlib/part{number}.py": f"VALUE = {{'{number}', 'x', 'y'}}\n" for number in range(40)}
 
-PROGRAM = "import sys\nfrom stevedore_build.cli import main\n{patch}\nsys.exit(main(sys.argv[1:]))"
+PROGRAM = """
+import sys
+from stevedore_build.cli.program import main
+{patch}
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

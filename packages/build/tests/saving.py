@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stevedore_build.images import containerfile_of
-from stevedore_build.layers import Layer
+from stevedore_build.images.building import containerfile_of
+from stevedore_build.images.tars import tar_layer
+from stevedore_build.images.verifying import BaseImage
+from stevedore_build.layouts.layers import Layer
 from stevedore_build.store import Store
-from stevedore_build.tars import tar_layer
-from stevedore_build.verifying import BaseImage
 from stevedore_core.lock import Lock
 
 __all__ = ["BASE_LAYER", "Draft", "base_of", "draft_of", "rewritten", "tar_of"]

@@ -139,7 +139,7 @@ def test_interrupted(
 
 CUT_OFF_WHILE_WRITING = """
 import os, signal
-from stevedore_build import tars
+from stevedore_build.images import tars
 write = tars._write
 def half(layer, tar):
     write(layer, tar)
@@ -261,7 +261,7 @@ def test_at_once(
 
 SLOW_IN_PLACE = f"""{WRITES_IN_PLACE}
 import time
-import stevedore_build.layers as layers
+import stevedore_build.layouts.layers as layers
 layers.compile_bytecode = lambda *_, **__: time.sleep(30)
 """
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from stevedore_build.bases import Base
-from stevedore_build.containerfile import Containerfile
-from stevedore_build.engines import DOCKER, Engine
 from stevedore_build.errors import ContainerfileRefused
-from stevedore_build.images import build_image
+from stevedore_build.images.bases import Base
+from stevedore_build.images.building import build_image
+from stevedore_build.images.containerfile import Containerfile
+from stevedore_build.images.engines import DOCKER, Engine
 from stevedore_build.store import Store
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import Fields, Grammar

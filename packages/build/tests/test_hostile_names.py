@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import tiny
 
-from stevedore_build import wheels
 from stevedore_build.errors import BuildError, WorkspaceInvalid
-from stevedore_build.wheel_contents import refuse_foreign_files
-from stevedore_build.wheels import build_wheels, take_wheel
+from stevedore_build.wheels import building
+from stevedore_build.wheels.building import build_wheels, take_wheel
+from stevedore_build.wheels.contents import refuse_foreign_files
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.manifest import Manifest
@@ -146,7 +146,7 @@ def test_hostile_paths_pass_where_none_is_looked_at(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the check every wheel is taken, and one that is unpacked naively writes outside."""
-    monkeypatch.setattr(wheels, "refuse_foreign_files", lambda *_: None)
+    monkeypatch.setattr(building, "refuse_foreign_files", lambda *_: None)
     place = tmp_path / "inner" / "wheels"
     found = [is_refused(wheel, workspace) for wheel in islice(hostile_wheels(place), 40)]
     assert found == [False] * 40

@@ -6,14 +6,15 @@ from pathlib import Path
 import pytest
 import tiny
 
-from stevedore_build import installed, wheels
 from stevedore_build.errors import BuildError, LayerRefused, WorkspaceInvalid
-from stevedore_build.installed import refuse_clashes
-from stevedore_build.layers import layers_of
-from stevedore_build.locking import lock_manifest
-from stevedore_build.pins import wheels_of
+from stevedore_build.layouts import installed
+from stevedore_build.layouts.installed import refuse_clashes
+from stevedore_build.layouts.layers import layers_of
+from stevedore_build.locks.locking import lock_manifest
 from stevedore_build.platforms import LINUX_AMD64
-from stevedore_build.wheels import take_wheel
+from stevedore_build.wheels import building
+from stevedore_build.wheels.building import take_wheel
+from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.manifest import Manifest
 
@@ -89,7 +90,7 @@ def test_intruders_pass_where_none_is_looked_for(
     workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the two checks nobody notices."""
-    monkeypatch.setattr(wheels, "refuse_foreign_files", lambda *_: None)
+    monkeypatch.setattr(building, "refuse_foreign_files", lambda *_: None)
     monkeypatch.setattr(installed, "_reserved_names", lambda _: ())
     assert not any(is_ours_refused(file, tmp_path, workspace) for file in OURS.values())
     assert not any(is_theirs_refused(file, tmp_path / name) for name, file in THEIRS.items())

@@ -13,11 +13,11 @@ import tiny
 from rooms import make_room_of
 
 from stevedore_build.errors import LayerRefused
-from stevedore_build.layers import layers_of
-from stevedore_build.locking import lock_manifest
-from stevedore_build.machines import HEADER_BYTES, machine_of, refuse_other_machines
-from stevedore_build.pins import wheels_of
+from stevedore_build.layouts.layers import layers_of
+from stevedore_build.layouts.machines import HEADER_BYTES, machine_of, refuse_other_machines
+from stevedore_build.locks.locking import lock_manifest
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
+from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.manifest import Manifest
 

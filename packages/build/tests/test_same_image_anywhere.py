@@ -20,14 +20,14 @@ os.listdir = lambda path=".": random.sample(found := listed(path), len(found))
 """
 
 UMASK_SHOWS = """
-import stevedore_build.layers, stevedore_build.tars as tars
+import stevedore_build.layouts.layers, stevedore_build.images.tars as tars
 plain = tars._file
 def file(name, found):
     entry = plain(name, found)
     entry.mode = found.st_mode & 0o777
     return entry
 tars._file = file
-stevedore_build.layers.set_modes = lambda directory: None
+stevedore_build.layouts.layers.set_modes = lambda directory: None
 """
 
 AS_NOBODY = """

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from stevedore_build.new_workspace import TEMPLATE
+from stevedore_build.scaffolds.new_workspace import TEMPLATE
 
 __all__ = ["shared_texts"]
 

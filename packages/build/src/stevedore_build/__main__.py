@@ -2,7 +2,7 @@
 
 import sys
 
-from stevedore_build.cli import main
+from stevedore_build.cli.program import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,0 +1,53 @@
+"""What a requirement's marker means on the platforms a lock covers.
+
+`resolving` shortens markers with it, `layouts.layers` picks the pins of one platform.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from packaging.markers import Marker
+
+from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64, PLATFORMS, Platform
+from stevedore_core.lock import Pin
+
+__all__ = ["holds", "on_platform", "shorten"]
+
+_LAST_PATCH: Final = 99
+
+_SHORT: Final = {
+    frozenset({LINUX_AMD64.name, LINUX_ARM64.name}): "sys_platform == 'linux'",
+    frozenset({MACOS_ARM64.name}): "sys_platform == 'darwin'",
+    frozenset({LINUX_AMD64.name}): "platform_machine == 'x86_64'",
+    frozenset({LINUX_ARM64.name}): "platform_machine == 'aarch64'",
+    frozenset({LINUX_AMD64.name, MACOS_ARM64.name}): "platform_machine != 'aarch64'",
+    frozenset({LINUX_ARM64.name, MACOS_ARM64.name}): "platform_machine != 'x86_64'",
+}
+
+
+def holds(marker: str | None, platform: Platform, python: str, extra: str = "") -> bool:
+    """Tell whether a marker is true on a platform; `python` is a full version."""
+    values = {**platform.marker_values(python), "extra": extra}
+    return marker is None or Marker(marker).evaluate(values)
+
+
+def on_platform(pins: Iterable[Pin], platform: Platform, python: str) -> tuple[Pin, ...]:
+    """Return the pins that apply on a platform; `python` is a full version."""
+    return tuple(pin for pin in pins if holds(pin.marker, platform, python))
+
+
+def shorten(marker: str, minor: str) -> tuple[bool, str | None]:
+    """Say in few words when a marker is true on the platforms that locks cover.
+
+    Returns whether it is ever true, and the marker to write, `None` for always. A marker that
+    depends on the patch version of Python is left as it is.
+    """
+    first, last = (
+        frozenset(p.name for p in PLATFORMS if holds(marker, p, f"{minor}.{patch}"))
+        for patch in (0, _LAST_PATCH)
+    )
+    if first != last:
+        return True, marker
+    if len(first) == len(PLATFORMS):
+        return True, None
+    return bool(first), _SHORT.get(first)

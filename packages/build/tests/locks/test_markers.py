@@ -1,0 +1,63 @@
+"""Markers, judged on the platforms that locks cover."""
+
+import pytest
+
+from stevedore_build.locks.markers import holds, on_platform, shorten
+from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64
+from stevedore_core.lock import Pin
+
+LINUX = "sys_platform == 'linux'"
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected"),
+    [
+        ("python_full_version == '3.11.*'", (True, None)),
+        ("sys_platform == 'linux' or sys_platform == 'darwin'", (True, None)),
+        ("sys_platform == 'win32'", (False, None)),
+        ("python_full_version >= '3.11' and sys_platform != 'darwin'", (True, LINUX)),
+        ("platform_system == 'Darwin'", (True, "sys_platform == 'darwin'")),
+        (
+            "platform_machine == 'x86_64' and sys_platform == 'linux'",
+            (True, "platform_machine == 'x86_64'"),
+        ),
+        (
+            "platform_machine == 'aarch64' and os_name == 'posix'",
+            (True, "platform_machine == 'aarch64'"),
+        ),
+        (
+            "platform_machine == 'x86_64' or platform_machine == 'arm64'",
+            (True, "platform_machine != 'aarch64'"),
+        ),
+        (
+            "platform_machine == 'aarch64' or platform_machine == 'arm64'",
+            (True, "platform_machine != 'x86_64'"),
+        ),
+        ("python_full_version < '3.11.3'", (True, "python_full_version < '3.11.3'")),
+    ],
+)
+def test_shorten(marker: str, expected: tuple[bool, str | None]) -> None:
+    """A marker is as short as the covered platforms allow, and gone where it is always true."""
+    assert shorten(marker, "3.11") == expected
+
+
+def test_shortened_means_the_same() -> None:
+    """What a short marker says holds on the same platforms as the long one."""
+    long = "platform_machine == 'x86_64' or platform_machine == 'arm64'"
+    _, short = shorten(long, "3.11")
+    for platform in (LINUX_AMD64, LINUX_ARM64, MACOS_ARM64):
+        assert holds(short, platform, "3.11.2") == holds(long, platform, "3.11.2")
+
+
+def test_on_platform() -> None:
+    """Only what applies is installed."""
+    everywhere = Pin(name="a", version="1", marker=None, sha256s=())
+    linux = Pin(name="b", version="1", marker=LINUX, sha256s=())
+    assert on_platform((everywhere, linux), LINUX_AMD64, "3.11.2") == (everywhere, linux)
+    assert on_platform((everywhere, linux), MACOS_ARM64, "3.11.2") == (everywhere,)
+
+
+def test_extra() -> None:
+    """An extra holds only where it is asked for."""
+    assert holds("extra == 'testing'", LINUX_AMD64, "3.11.2", "testing")
+    assert not holds("extra == 'testing'", LINUX_AMD64, "3.11.2")
