@@ -1,0 +1,50 @@
+"""The commands of `ml-stevedore` that make a layout and serve it. Called by make."""
+
+import argparse
+
+from stevedore_build.console import say
+from stevedore_build.errors import WorkspaceInvalid
+from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.serving import composition_now, fresh, model_alone, serve
+from stevedore_build.workspace import Workspace
+from stevedore_core.manifest import Manifest
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to those of the program."""
+    command = commands.add_parser("serve", help="serve a composition or a model on this machine")
+    what = command.add_mutually_exclusive_group(required=True)
+    what.add_argument("name", nargs="?", help="the composition")
+    what.add_argument("--model", help="serve one model package, without a manifest")
+    command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    command.add_argument("--port", type=int, default=8000, help="the port to listen on")
+    command.set_defaults(command=_serve)
+
+    command = commands.add_parser("layout", help="make a composition's layout, print where it is")
+    command.add_argument("name", help="the composition")
+    command.add_argument("--model", help="restrict the lock to one model")
+    command.set_defaults(command=_layout)
+
+
+def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    if parsed.model is None:
+        served = composition_now(parsed.name, workspace=workspace)
+    else:
+        served = model_alone(parsed.model, workspace=workspace)
+    serve(served, workspace=workspace, host=parsed.host, port=parsed.port)
+
+
+def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    manifest, lock = fresh(parsed.name, workspace=workspace)
+    if parsed.model is not None:
+        held = list(dict.fromkeys(model.name for model in lock.models))
+        if parsed.model not in held:
+            raise WorkspaceInvalid(
+                f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "
+                + ", ".join(f"`{name}`" for name in held)
+            )
+        lock = lock.restrict(parsed.model)
+        manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
+    say(str(make_layout(manifest, lock, store=workspace.store).root))

@@ -1,0 +1,47 @@
+"""The commands of `ml-stevedore` that make and check a lock. Called by make."""
+
+import argparse
+
+from stevedore_build.console import say
+from stevedore_build.layouts.serving import fresh
+from stevedore_build.locks.locking import lock_manifest, refuse_released
+from stevedore_build.locks.verdict import verdict
+from stevedore_build.wheels.pins import refuse_other_than_released, wheels_of
+from stevedore_build.workspace import Workspace
+from stevedore_core.errors import DocumentInvalid
+from stevedore_core.lock import Lock
+from stevedore_core.manifest import Manifest
+
+__all__ = ["add_commands"]
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the commands to those of the program."""
+    command = commands.add_parser("lock", help="resolve a composition and write its lock")
+    command.add_argument("name", help="the composition")
+    command.add_argument("--upgrade", action="store_true", help="take the newest of everything")
+    command.set_defaults(command=_lock)
+
+    command = commands.add_parser("check", help="fail if a composition's lock is not fresh")
+    command.add_argument("name", help="the composition")
+    command.set_defaults(command=_check)
+
+
+def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    directory = workspace.composition(parsed.name)
+    manifest = Manifest.parse(directory / "composition.toml")
+    try:
+        previous = Lock.read(directory)
+    except DocumentInvalid:
+        previous = None
+    wheels = wheels_of(manifest, workspace=workspace)
+    refuse_other_than_released(wheels, workspace=workspace)
+    lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)
+    refuse_released(lock, root=workspace.root)
+    lock.write(directory)
+    say(verdict(lock, wheels, previous=previous))
+    say(f"{directory.relative_to(workspace.root) / 'lock.toml'} {lock.digest}")
+
+
+def _check(workspace: Workspace, parsed: argparse.Namespace) -> None:
+    fresh(parsed.name, workspace=workspace)
