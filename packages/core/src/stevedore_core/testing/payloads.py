@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stevedore_core.json_pointers import steps_of
 from stevedore_core.strict_json import Json
 
 __all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts", "without_optional"]
@@ -226,8 +227,7 @@ def _pointed_at(reference: str, root: Json) -> Json:
     if not reference.startswith("#"):
         return None
     target = root
-    for step in reference[1:].split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
+    for key in steps_of(reference):
         target = target.get(key) if isinstance(target, dict) else None
     return target
 
