@@ -217,7 +217,8 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
             target = target[int(key)]
         else:
             before = f"#{pointer_of(steps[:number])}"
-            there = [f"{before}/{escape(name)}" for name in target if isinstance(name, str)]
+            names = target if isinstance(target, dict) else {}
+            there = [f"{before}/{escape(name)}" for name in names]
             meant = did_you_mean(reference, _definitions(root))
             meant = meant or did_you_mean(f"{before}/{escape(key)}", there)
             yield Fault(
