@@ -97,9 +97,21 @@ class Fields:
     """One table of a document. Hands out typed values and notes what is wrong on the way.
 
     A getter that finds a problem returns an empty value, so that reading goes on and the other
-    problems are found too. Until `finish` the values may be wrong. Whoever reads a table inside
-    another, by `within` or `each`, ends with `close`; `finish` closes the outermost one and raises
-    what was noted in any of them.
+    problems are found too. Until `finish` the values may be wrong.
+
+    `within` gives the table at a key, `each` the tables of an array. Whoever is through with one
+    of those ends with `close`, which notes the keys that nobody asked for; `finish` closes the
+    outermost one, and raises what was noted in any. Where reading on makes no sense, `fail` raises
+    at once. `has` is asked before what may be absent, `raw` gives what may be of several types;
+    both make the key a known one.
+
+    ::
+
+        fields = Fields(table=tomllib.loads(text), file="fleet.toml")
+        for ship in fields.each("ships"):
+            sizes[ship.text("name", NAME)] = ship.integer("size", low=1, high=9)
+            ship.close()
+        fields.finish()
     """
 
     table: Mapping[str, object]
@@ -203,7 +215,7 @@ class Fields:
         return key in self.table
 
     def raw(self, key: str) -> object:
-        """Return what stands at `key`, of whatever type; the caller looks closer."""
+        """Return what stands at `key`, of any type; if nothing does, what is of no type of TOML."""
         return self._get(key, None)
 
     def note(self, key: str, problem: str) -> None:
