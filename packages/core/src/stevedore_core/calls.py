@@ -18,7 +18,7 @@ from stevedore_core.errors import (
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json, decode, encode
 
-__all__ = ["Request", "envelope_payload", "predict", "predict_many", "run", "score"]
+__all__ = ["Request", "predict", "predict_many", "score"]
 
 
 class Request(NamedTuple):
@@ -45,7 +45,7 @@ def predict(predictor: Predictor, body: bytes, *, is_envelope: bool = False) -> 
         OutputNotJson: What it returned cannot be written as JSON.
     """
     payload = _checked_payload(predictor, body, is_envelope=is_envelope)
-    return run(predictor, predictor.predict_checked, payload, nan_as_null=predictor.nan_as_null)
+    return _run(predictor, predictor.predict_checked, payload, nan_as_null=predictor.nan_as_null)
 
 
 def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[bytes | StevedoreError]:
@@ -75,10 +75,10 @@ def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[byte
 
 def score(predictor: Predictor, body: bytes, *, is_envelope: bool = False) -> bytes:
     """Return the score on the labelled examples in `body`, as JSON. All else is as in `predict`."""
-    return run(predictor, predictor.score, _payload(predictor, body, is_envelope=is_envelope))
+    return _run(predictor, predictor.score, _payload(predictor, body, is_envelope=is_envelope))
 
 
-def run(
+def _run(
     predictor: Predictor,
     method: Callable[[Json], Any],
     payload: Json,
@@ -94,7 +94,7 @@ def run(
         raise PredictorFailed(f"model `{predictor.name}` failed on this payload") from error
 
 
-def envelope_payload(name: str, envelope: Json) -> Json:
+def _envelope_payload(name: str, envelope: Json) -> Json:
     """Return the payload of an envelope addressed to the model `name`.
 
     Raises:
@@ -157,4 +157,4 @@ def _checked_payload(predictor: Predictor, body: bytes, *, is_envelope: bool) ->
 
 def _payload(predictor: Predictor, body: bytes, *, is_envelope: bool) -> Json:
     value = decode(body)
-    return envelope_payload(predictor.name, value) if is_envelope else value
+    return _envelope_payload(predictor.name, value) if is_envelope else value

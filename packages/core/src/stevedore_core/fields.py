@@ -120,9 +120,9 @@ class Fields:
     problems: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
-    def text(self, key: str, grammar: Grammar, *, default: str | None = None) -> str:
+    def text(self, key: str, grammar: Grammar) -> str:
         """Return the string at `key`, which must fit `grammar`."""
-        value = self._get(key, default)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, grammar.expected)
         elif isinstance(value, str) and grammar.accepts(value):
@@ -133,17 +133,15 @@ class Fields:
 
     def choice(self, key: str, allowed: Sequence[str], *, default: str) -> str:
         """Return the string at `key`, one of `allowed`."""
-        value = self._get(key, default)
+        value = self.raw(key) if self.has(key) else default
         if isinstance(value, str) and value in allowed:
             return value
         self._wrong(key, " or ".join(f"`{item}`" for item in allowed), value)
         return default
 
-    def integer(
-        self, key: str, *, low: int, high: int, default: int | None = None, other: str = ""
-    ) -> int:
+    def integer(self, key: str, *, low: int, high: int, other: str = "") -> int:
         """Return the whole number at `key`, from `low` to `high`; messages add `other`."""
-        value = self._get(key, default)
+        value = self.raw(key)
         expected = f"a whole number from {low} to {high}{other}"
         if value is _MISSING:
             self._missing(key, expected)
@@ -157,7 +155,7 @@ class Fields:
         self, key: str, *, low: float = -sys.float_info.max, high: float = sys.float_info.max
     ) -> float:
         """Return the finite number at `key`, from `low` to `high`."""
-        value = self._get(key, None)
+        value = self.raw(key)
         is_bounded = high < sys.float_info.max
         expected = f"a number from {low:g} to {high:g}" if is_bounded else "a finite number"
         if value is _MISSING:
@@ -172,7 +170,7 @@ class Fields:
 
     def texts(self, key: str, grammar: Grammar) -> tuple[str, ...]:
         """Return the array of strings at `key`, each of which must fit `grammar`."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, "an array of strings")
             return ()
@@ -186,7 +184,7 @@ class Fields:
 
     def within(self, key: str, *, required: bool = True) -> "Fields":
         """Return the table at `key`; an empty one where it is absent and need not be there."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             if required:
                 self._missing(key, "a table")
@@ -198,7 +196,7 @@ class Fields:
 
     def each(self, key: str) -> tuple["Fields", ...]:
         """Return the tables of the array at `key`, counted from 1 in messages."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, "an array of tables")
             return ()
@@ -216,7 +214,8 @@ class Fields:
 
     def raw(self, key: str) -> object:
         """Return what stands at `key`, of any type; if nothing does, what is of no type of TOML."""
-        return self._get(key, None)
+        self._seen.add(key)
+        return self.table.get(key, _MISSING)
 
     def note(self, key: str, problem: str) -> None:
         """Note a problem that only the caller can see."""
@@ -241,10 +240,6 @@ class Fields:
             raise DocumentInvalid(f"{self.file}: {self.problems[0]}")
         listed = "".join(f"\n  {problem}" for problem in self.problems)
         raise DocumentInvalid(f"{self.file}: {len(self.problems)} problems{listed}")
-
-    def _get(self, key: str, default: object) -> object:
-        self._seen.add(key)
-        return self.table.get(key, _MISSING if default is None else default)
 
     def _child(self, table: Mapping[str, object], key: str) -> "Fields":
         return Fields(table=table, file=self.file, path=self._at(key), problems=self.problems)

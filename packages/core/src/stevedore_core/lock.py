@@ -24,9 +24,9 @@ from stevedore_core.fields import (
 from stevedore_core.manifest import DEFAULT_ENVIRONMENT, FRONT_ENVIRONMENT, Manifest
 from stevedore_core.requirements_files import Pin, format_pins, parse_pins
 
-__all__ = ["FORMAT", "Environment", "Lock", "LockedModel", "LockedWheel"]
+__all__ = ["Environment", "Lock", "LockedModel", "LockedWheel"]
 
-FORMAT: Final = 2
+_FORMAT: Final = 2
 """The version of the format written here; another one is refused."""
 
 _HEADER = "# Written by `make lock`. Review it, never edit it."
@@ -95,7 +95,7 @@ class Lock:
     def text(self) -> str:
         """The text of `lock.toml`."""
         head: list[tuple[str, object]] = [
-            ("format", FORMAT),
+            ("format", _FORMAT),
             ("name", self.name),
             ("version", self.version),
             ("python", self.python),
@@ -178,8 +178,8 @@ class Lock:
         """Read the lock in `directory`. Raises `DocumentInvalid` if it is absent or was edited."""
         file = directory / "lock.toml"
         fields = Fields(table=_document(file), file=str(file))
-        found = fields.integer("format", low=FORMAT, high=FORMAT)
-        if fields.problems or found != FORMAT:
+        fields.integer("format", low=_FORMAT, high=_FORMAT)
+        if fields.problems:
             fields.fail()
         lock = cls(
             name=fields.text("name", NAME),
