@@ -22,8 +22,9 @@ from stevedore_build.wheels.model_files import refuse_faulty_files
 from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Package, Workspace, version_in
 from stevedore_core.errors import StevedoreError
-from stevedore_core.lock import Lock, parse_pins
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest, ModelPin
+from stevedore_core.requirements_files import parse_pins
 from stevedore_core.scores import Score
 
 __all__ = ["Catch", "Room"]

@@ -17,8 +17,9 @@ import stevedore_api
 import stevedore_core
 from stevedore_core.installed import installed_in
 from stevedore_core.layout import Layout
-from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel, Pin
+from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import Manifest
+from stevedore_core.requirements_files import Pin
 
 START_LIMIT_S = 30.0
 

@@ -145,8 +145,8 @@ def test_a_bare_body_is_the_payload(body: bytes) -> None:
 )
 def test_an_envelope_holds_the_payload(body: bytes) -> None:
     """The original's envelope is opened; keys beyond its two are let pass."""
-    assert calls.predict(stepping(same), body, envelope=True) == b"[1]"
-    assert calls.score(stepping(same), body, envelope=True) == b"[[1],[1]]"
+    assert calls.predict(stepping(same), body, is_envelope=True) == b"[1]"
+    assert calls.score(stepping(same), body, is_envelope=True) == b"[[1],[1]]"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_an_envelope_has_two_keys(body: bytes) -> None:
     """A body that lacks one of them is refused in words that show the form."""
     for call in (calls.predict, calls.score):
         with pytest.raises(EnvelopeInvalid) as caught:
-            call(stepping(same), body, envelope=True)
+            call(stepping(same), body, is_envelope=True)
         assert str(caught.value) == (
             'expected an object like {"predictor": "<model>", "payload": …}'
         )
@@ -166,7 +166,7 @@ def test_an_envelope_has_two_keys(body: bytes) -> None:
 def test_an_envelope_for_another_model_is_refused(other: bytes) -> None:
     """The worker reads the whole envelope and trusts nobody who read a part of it."""
     with pytest.raises(ModelUnknown) as caught:
-        calls.predict(stepping(same), b'{"predictor":' + other + b',"payload":1}', envelope=True)
+        calls.predict(stepping(same), b'{"predictor":' + other + b',"payload":1}', is_envelope=True)
     assert str(caught.value) == "the envelope names another model than the one it was read for"
 
 
@@ -174,7 +174,7 @@ def test_an_envelope_with_a_key_twice_is_refused() -> None:
     """Two readers could see two different models in it."""
     body = b'{"predictor":"m","payload":[1],"predictor":"other"}'
     with pytest.raises(BodyNotJson):
-        calls.predict(stepping(same), body, envelope=True)
+        calls.predict(stepping(same), body, is_envelope=True)
 
 
 def test_a_body_that_is_not_json_is_refused() -> None:
@@ -268,9 +268,9 @@ def test_many_are_run_once() -> None:
 def test_many_envelopes() -> None:
     """Envelopes and bare payloads go together."""
     requests = [
-        calls.Request(b'{"predictor":"m","payload":[1]}', envelope=True),
+        calls.Request(b'{"predictor":"m","payload":[1]}', is_envelope=True),
         calls.Request(b"[2]"),
-        calls.Request(b'{"predictor":"x","payload":[1]}', envelope=True),
+        calls.Request(b'{"predictor":"x","payload":[1]}', is_envelope=True),
     ]
     first, second, third = calls.predict_many(batched(doubled), requests)
     assert (first, second) == (b"[2]", b"[4]")

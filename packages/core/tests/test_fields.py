@@ -1,5 +1,9 @@
 """What the typed getters accept, and what they say of the rest."""
 
+import inspect
+import tomllib
+from typing import Any
+
 import pytest
 
 from stevedore_core.errors import DocumentInvalid
@@ -72,13 +76,12 @@ def test_grammar_refuses(grammar: Grammar, text: str) -> None:
 
 
 def test_values() -> None:
-    """Right values come out as they are; absent ones as the default."""
+    """Right values come out as they are; where a choice is absent, the default does."""
     fields = Fields(
         table={"name": "iris", "workers": 2, "table": {"a": "b"}, "tables": [{}], "names": ["x"]},
         file="f.toml",
     )
     assert fields.text("name", NAME) == "iris"
-    assert fields.text("other", NAME, default="digits") == "digits"
     assert fields.integer("workers", low=1, high=2) == 2
     assert fields.choice("mode", ("all", "any"), default="any") == "any"
     assert fields.texts("names", NAME) == ("x",)
@@ -147,6 +150,23 @@ def test_all_problems_are_listed() -> None:
         "  `nmae`: unknown key; did you mean `name`?",
         f"  `zzz`: unknown key; known: {known}",
     ]
+
+
+def test_the_example() -> None:
+    """What the class shows does what it says: it reads, and lists what is wrong at its end."""
+    _, _, example = str(inspect.getdoc(Fields)).partition("::\n")
+    names: dict[str, Any] = {"Fields": Fields, "NAME": NAME, "tomllib": tomllib, "sizes": {}}
+    names["text"] = "[[ships]]\nname = 'ann'\nsize = 2\n[[ships]]\nname = 'bea'\nsize = 3\n"
+    exec(inspect.cleandoc(example), names)  # noqa: S102  # our own
+    assert names["sizes"] == {"ann": 2, "bea": 3}
+    names["text"] = "[[ships]]\nname = 'ann'\nsise = 2\n"
+    with pytest.raises(DocumentInvalid) as caught:
+        exec(inspect.cleandoc(example), names)  # noqa: S102  # our own
+    assert str(caught.value) == (
+        "fleet.toml: 2 problems\n"
+        "  `ships[1].size`: missing; expected a whole number from 1 to 9\n"
+        "  `ships[1].sise`: unknown key; did you mean `size`?"
+    )
 
 
 def test_one_problem_is_one_line() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from stevedore_core.installed import differences, installed_in
 from stevedore_core.layout import Layout
-from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel, Pin
+from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
+from stevedore_core.requirements_files import Pin
 
 ELSEWHERE = f"sys_platform != '{sys.platform}'"
 HERE = f"platform_machine == '{platform.machine()}'"

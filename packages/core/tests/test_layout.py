@@ -8,9 +8,9 @@ LAYOUT = Layout(root=Path("/layout"))
 
 
 def test_documents() -> None:
-    """Manifest and lock stand in one directory, side by side."""
+    """The manifest stands in the directory that the lock is read from."""
     assert LAYOUT.manifest == Path("/layout/composition/composition.toml")
-    assert LAYOUT.lock == Path("/layout/composition/lock.toml")
+    assert LAYOUT.composition == Path("/layout/composition")
 
 
 def test_front_path() -> None:

@@ -71,6 +71,17 @@ def faults(schema: dict[str, Json]) -> list[str]:
             ),
         ),
         (
+            {"$ref": "#/$defs/row/items", "$defs": {"row": True}},
+            (
+                "`/$ref`: expected a place in this schema, found `#/$defs/row/items`; "
+                "did you mean `#/$defs/row`?"
+            ),
+        ),
+        (
+            {"$ref": "#/enum/rad", "enum": ["red"]},
+            "`/$ref`: expected a place in this schema, found `#/enum/rad`",
+        ),
+        (
             {"anyOf": [{"type": "array", "items": {"tpye": "null"}}]},
             "`/anyOf/0/items/tpye`: `tpye` is no keyword of its draft; did you mean `type`?",
         ),

@@ -20,12 +20,12 @@ from stevedore_core.frames import Frame, Kind
 from stevedore_core.manifest import Readiness
 from stevedore_core.scores import Score, shortfalls
 from stevedore_core.strict_json import Json
+from stevedore_core.verdicts import PASSED
 
 __all__ = ["Health"]
 
 _log = logging.getLogger(__name__)
 
-_PASSED = "passed"
 _PENDING = "self-test-pending"
 _SCORE_PENDING = "score-pending"
 _SCORE_BELOW_MINIMUM = "score-below-minimum"
@@ -104,11 +104,11 @@ class Health:
             return state.reason
         if state.min_score and state.scores is None:
             return _SCORE_PENDING
-        return _SCORE_BELOW_MINIMUM if state.shortfalls else _PASSED
+        return _SCORE_BELOW_MINIMUM if state.shortfalls else PASSED
 
     def is_ready(self, key: str) -> bool:
         """Tell whether a model is loaded and passes its self-test."""
-        return self.reason(key) == _PASSED
+        return self.reason(key) == PASSED
 
     @property
     def is_all_ready(self) -> bool:
@@ -120,7 +120,7 @@ class Health:
         """Return for each model whether it is ready, and the reason."""
         reasons = {model.key: self.reason(model.key) for model in self._catalogue}
         return {
-            key: {"ready": reason == _PASSED, "reason": reason} for key, reason in reasons.items()
+            key: {"ready": reason == PASSED, "reason": reason} for key, reason in reasons.items()
         }
 
     def is_passing(self, key: str) -> bool:
@@ -174,12 +174,12 @@ class Health:
         was_passing = state.is_passing
         state.tested_at = time.monotonic()
         state.reason = reason
-        if reason == _PASSED:
+        if reason == PASSED:
             state.passes_needed = max(0, state.passes_needed - 1)
         else:
             state.passes_needed = _PASSES_AFTER_FAILURE
         state.is_passing = state.passes_needed == 0
-        if reason == _PASSED and not state.is_passing:
+        if reason == PASSED and not state.is_passing:
             state.reason = "self-test-recovering"
         if was_passing != state.is_passing:
             _log.info("model `%s`: ready=%s (%s)", model.key, state.is_passing, reason)

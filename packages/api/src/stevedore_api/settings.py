@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import PydanticCustomError
 
 from stevedore_core.errors import DocumentInvalid
+from stevedore_core.frames import MAX_FOLLOWING
 from stevedore_core.serving import AUTO, Setting
 from stevedore_core.spelling import closest
 
@@ -61,7 +62,7 @@ class Settings(BaseModel):
         64 << 20,
         description="How many bytes of bodies may wait, over all models; as many may arrive.",
     )
-    max_batch: Annotated[int, Field(gt=0, le=1 << 16)] = Field(
+    max_batch: Annotated[int, Field(gt=0, le=MAX_FOLLOWING + 1)] = Field(
         64,
         description="How many requests for a batchable model go to a worker at once.",
     )

@@ -19,8 +19,9 @@ from stevedore_build.processes import run
 from stevedore_build.wheels.building import stored_wheel
 from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
-from stevedore_core.lock import Lock, parse_pins
+from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
+from stevedore_core.requirements_files import parse_pins
 
 
 def locked(workspace: Workspace) -> tuple[Manifest, Lock]:

@@ -4,7 +4,7 @@ import pytest
 
 from stevedore_build.locks.markers import holds, on_platform, shorten
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64
-from stevedore_core.lock import Pin
+from stevedore_core.requirements_files import Pin
 
 LINUX = "sys_platform == 'linux'"
 

@@ -10,7 +10,7 @@ import tiny
 
 from stevedore_build.errors import ResolutionFailed
 from stevedore_build.locks.resolving import closure, resolve
-from stevedore_core.lock import Pin
+from stevedore_core.requirements_files import Pin
 
 
 def pin(wheel: Path, marker: str | None = None) -> Pin:

@@ -18,8 +18,8 @@ from stevedore_build.processes import run
 from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
-from stevedore_core.lock import parse_pins
 from stevedore_core.manifest import Manifest
+from stevedore_core.requirements_files import parse_pins
 
 HASH = f"--hash=sha256:{'a' * 64}"
 
@@ -173,5 +173,5 @@ def test_a_resolver_that_may_build(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_lock_that_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that takes any line for a pin refuses none."""
     anything = re.compile(r"(?P<name>.*)(?P<version>)(?P<marker>)(?P<hashes>)")
-    monkeypatch.setattr("stevedore_core.lock._PIN", anything)
+    monkeypatch.setattr("stevedore_core.requirements_files._PIN", anything)
     assert unreadable() == []

@@ -18,23 +18,23 @@ from stevedore_core.errors import (
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json, decode, encode
 
-__all__ = ["Request", "envelope_payload", "predict", "predict_many", "run", "score"]
+__all__ = ["Request", "predict", "predict_many", "score"]
 
 
 class Request(NamedTuple):
     """A body that asks for a prediction, and whether it is an envelope."""
 
     body: bytes
-    envelope: bool = False
+    is_envelope: bool = False
 
 
-def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes:
+def predict(predictor: Predictor, body: bytes, *, is_envelope: bool = False) -> bytes:
     """Return the prediction for the payload in `body`, as JSON.
 
     Args:
         predictor: The model's Predictor.
         body: The payload as JSON, or an envelope, `{"predictor": …, "payload": …}`.
-        envelope: True for the latter.
+        is_envelope: True for the latter.
 
     Raises:
         BodyNotJson: The body is not strict JSON.
@@ -44,8 +44,8 @@ def predict(predictor: Predictor, body: bytes, *, envelope: bool = False) -> byt
         PredictorFailed: One of the Predictor's methods raised.
         OutputNotJson: What it returned cannot be written as JSON.
     """
-    payload = _checked_payload(predictor, body, envelope=envelope)
-    return run(predictor, predictor.predict_checked, payload, nan_as_null=predictor.nan_as_null)
+    payload = _checked_payload(predictor, body, is_envelope=is_envelope)
+    return _run(predictor, predictor.predict_checked, payload, nan_as_null=predictor.nan_as_null)
 
 
 def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[bytes | StevedoreError]:
@@ -56,9 +56,9 @@ def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[byte
     """
     results: list[bytes | StevedoreError | None] = [None] * len(requests)
     together: list[tuple[int, list[Json]]] = []
-    for number, (body, envelope) in enumerate(requests):
+    for number, (body, is_envelope) in enumerate(requests):
         try:
-            payload = _checked_payload(predictor, body, envelope=envelope)
+            payload = _checked_payload(predictor, body, is_envelope=is_envelope)
         except StevedoreError as error:
             results[number] = error
             continue
@@ -73,12 +73,12 @@ def predict_many(predictor: Predictor, requests: Sequence[Request]) -> list[byte
     ]
 
 
-def score(predictor: Predictor, body: bytes, *, envelope: bool = False) -> bytes:
+def score(predictor: Predictor, body: bytes, *, is_envelope: bool = False) -> bytes:
     """Return the score on the labelled examples in `body`, as JSON. All else is as in `predict`."""
-    return run(predictor, predictor.score, _payload(predictor, body, envelope=envelope))
+    return _run(predictor, predictor.score, _payload(predictor, body, is_envelope=is_envelope))
 
 
-def run(
+def _run(
     predictor: Predictor,
     method: Callable[[Json], Any],
     payload: Json,
@@ -94,7 +94,7 @@ def run(
         raise PredictorFailed(f"model `{predictor.name}` failed on this payload") from error
 
 
-def envelope_payload(name: str, envelope: Json) -> Json:
+def _envelope_payload(name: str, envelope: Json) -> Json:
     """Return the payload of an envelope addressed to the model `name`.
 
     Raises:
@@ -142,19 +142,19 @@ def _encoded(predictor: Predictor, prediction: Any) -> bytes | StevedoreError:
 
 def _alone(predictor: Predictor, request: Request) -> bytes | StevedoreError:
     try:
-        return predict(predictor, request.body, envelope=request.envelope)
+        return predict(predictor, request.body, is_envelope=request.is_envelope)
     except StevedoreError as error:
         return error
 
 
-def _checked_payload(predictor: Predictor, body: bytes, *, envelope: bool) -> Json:
-    if not envelope:
+def _checked_payload(predictor: Predictor, body: bytes, *, is_envelope: bool) -> Json:
+    if not is_envelope:
         return predictor.read_payload(body)
-    payload = _payload(predictor, body, envelope=True)
+    payload = _payload(predictor, body, is_envelope=True)
     predictor.check_payload(payload)
     return payload
 
 
-def _payload(predictor: Predictor, body: bytes, *, envelope: bool) -> Json:
+def _payload(predictor: Predictor, body: bytes, *, is_envelope: bool) -> Json:
     value = decode(body)
-    return envelope_payload(predictor.name, value) if envelope else value
+    return _envelope_payload(predictor.name, value) if is_envelope else value

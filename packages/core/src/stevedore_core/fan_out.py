@@ -6,6 +6,7 @@ double with every step, so that a short schema can keep it busy for ages.
 
 from collections.abc import Iterator
 
+from stevedore_core.json_pointers import steps_of
 from stevedore_core.strict_json import Json
 
 __all__ = ["fan_out"]
@@ -83,8 +84,7 @@ class _Counting:
         if not reference.startswith("#/"):
             return self._anchors.get(reference[1:], self._document)
         target = self._document
-        for step in reference[2:].split("/"):
-            key = step.replace("~1", "/").replace("~0", "~")
+        for key in steps_of(reference):
             if isinstance(target, list) and key.isdigit() and int(key) < len(target):
                 target = target[int(key)]
             else:

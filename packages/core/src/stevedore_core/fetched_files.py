@@ -12,27 +12,19 @@ from typing import Final
 
 from stevedore_core.fields import SHA256, Fields, Grammar
 
-__all__ = [
-    "FILE_NAME",
-    "SOURCE_PATH",
-    "URL",
-    "FetchedFile",
-    "digest_of",
-    "fetched_in",
-    "read_fetched",
-]
+__all__ = ["FetchedFile", "digest_of", "fetched_in", "read_fetched"]
 
-FILE_NAME: Final = Grammar(
+_FILE_NAME: Final = Grammar(
     pattern=re.compile(r"(?=.{1,200}\Z)[A-Za-z0-9][A-Za-z0-9._+-]*"),
     expected="a file name of letters, digits, `.`, `_`, `+` and `-`",
 )
-SOURCE_PATH: Final = Grammar(
+_SOURCE_PATH: Final = Grammar(
     pattern=re.compile(
         r"(?=.{1,200}\Z)(?!(?:.*/)?\.\.?(?:/|\Z))[A-Za-z0-9._+-]+(?:/[A-Za-z0-9._+-]+)*"
     ),
     expected="a path inside the model's directory, such as `large/model.npy`",
 )
-URL: Final = Grammar(
+_URL: Final = Grammar(
     pattern=re.compile(
         r"(?=.{1,2000}\Z)https?://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?"
         r"(?:/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+"
@@ -140,11 +132,11 @@ def _fetched(fields: Fields) -> FetchedFile:
         found = "both" if has_url else "neither"
         fields.note("url", f"expected either `url` or `path`, found {found}")
     fetched = FetchedFile(
-        name=fields.text("file", FILE_NAME),
+        name=fields.text("file", _FILE_NAME),
         sha256=fields.text("sha256", SHA256),
         size_bytes=fields.integer("size_bytes", low=1, high=_LARGEST_BYTES),
-        url=fields.text("url", URL) if has_url else None,
-        path=fields.text("path", SOURCE_PATH) if has_path else None,
+        url=fields.text("url", _URL) if has_url else None,
+        path=fields.text("path", _SOURCE_PATH) if has_path else None,
     )
     fields.close()
     return fetched

@@ -97,9 +97,21 @@ class Fields:
     """One table of a document. Hands out typed values and notes what is wrong on the way.
 
     A getter that finds a problem returns an empty value, so that reading goes on and the other
-    problems are found too. Until `finish` the values may be wrong. Whoever reads a table inside
-    another, by `within` or `each`, ends with `close`; `finish` closes the outermost one and raises
-    what was noted in any of them.
+    problems are found too. Until `finish` the values may be wrong.
+
+    `within` gives the table at a key, `each` the tables of an array. Whoever is through with one
+    of those ends with `close`, which notes the keys that nobody asked for; `finish` closes the
+    outermost one, and raises what was noted in any. Where reading on makes no sense, `fail` raises
+    at once. `has` is asked before what may be absent, `raw` gives what may be of several types;
+    both make the key a known one.
+
+    ::
+
+        fields = Fields(table=tomllib.loads(text), file="fleet.toml")
+        for ship in fields.each("ships"):
+            sizes[ship.text("name", NAME)] = ship.integer("size", low=1, high=9)
+            ship.close()
+        fields.finish()
     """
 
     table: Mapping[str, object]
@@ -108,9 +120,9 @@ class Fields:
     problems: list[str] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
 
-    def text(self, key: str, grammar: Grammar, *, default: str | None = None) -> str:
+    def text(self, key: str, grammar: Grammar) -> str:
         """Return the string at `key`, which must fit `grammar`."""
-        value = self._get(key, default)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, grammar.expected)
         elif isinstance(value, str) and grammar.accepts(value):
@@ -121,17 +133,15 @@ class Fields:
 
     def choice(self, key: str, allowed: Sequence[str], *, default: str) -> str:
         """Return the string at `key`, one of `allowed`."""
-        value = self._get(key, default)
+        value = self.raw(key) if self.has(key) else default
         if isinstance(value, str) and value in allowed:
             return value
         self._wrong(key, " or ".join(f"`{item}`" for item in allowed), value)
         return default
 
-    def integer(
-        self, key: str, *, low: int, high: int, default: int | None = None, other: str = ""
-    ) -> int:
+    def integer(self, key: str, *, low: int, high: int, other: str = "") -> int:
         """Return the whole number at `key`, from `low` to `high`; messages add `other`."""
-        value = self._get(key, default)
+        value = self.raw(key)
         expected = f"a whole number from {low} to {high}{other}"
         if value is _MISSING:
             self._missing(key, expected)
@@ -145,7 +155,7 @@ class Fields:
         self, key: str, *, low: float = -sys.float_info.max, high: float = sys.float_info.max
     ) -> float:
         """Return the finite number at `key`, from `low` to `high`."""
-        value = self._get(key, None)
+        value = self.raw(key)
         is_bounded = high < sys.float_info.max
         expected = f"a number from {low:g} to {high:g}" if is_bounded else "a finite number"
         if value is _MISSING:
@@ -160,7 +170,7 @@ class Fields:
 
     def texts(self, key: str, grammar: Grammar) -> tuple[str, ...]:
         """Return the array of strings at `key`, each of which must fit `grammar`."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, "an array of strings")
             return ()
@@ -174,7 +184,7 @@ class Fields:
 
     def within(self, key: str, *, required: bool = True) -> "Fields":
         """Return the table at `key`; an empty one where it is absent and need not be there."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             if required:
                 self._missing(key, "a table")
@@ -186,7 +196,7 @@ class Fields:
 
     def each(self, key: str) -> tuple["Fields", ...]:
         """Return the tables of the array at `key`, counted from 1 in messages."""
-        value = self._get(key, None)
+        value = self.raw(key)
         if value is _MISSING:
             self._missing(key, "an array of tables")
             return ()
@@ -203,8 +213,9 @@ class Fields:
         return key in self.table
 
     def raw(self, key: str) -> object:
-        """Return what stands at `key`, of whatever type; the caller looks closer."""
-        return self._get(key, None)
+        """Return what stands at `key`, of any type; if nothing does, what is of no type of TOML."""
+        self._seen.add(key)
+        return self.table.get(key, _MISSING)
 
     def note(self, key: str, problem: str) -> None:
         """Note a problem that only the caller can see."""
@@ -229,10 +240,6 @@ class Fields:
             raise DocumentInvalid(f"{self.file}: {self.problems[0]}")
         listed = "".join(f"\n  {problem}" for problem in self.problems)
         raise DocumentInvalid(f"{self.file}: {len(self.problems)} problems{listed}")
-
-    def _get(self, key: str, default: object) -> object:
-        self._seen.add(key)
-        return self.table.get(key, _MISSING if default is None else default)
 
     def _child(self, table: Mapping[str, object], key: str) -> "Fields":
         return Fields(table=table, file=self.file, path=self._at(key), problems=self.problems)

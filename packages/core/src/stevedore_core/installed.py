@@ -13,7 +13,8 @@ from typing import Final
 
 from stevedore_core.fields import normalise
 from stevedore_core.layout import Layout
-from stevedore_core.lock import Lock, Pin
+from stevedore_core.lock import Lock
+from stevedore_core.requirements_files import Pin
 
 __all__ = ["differences", "installed_in"]
 

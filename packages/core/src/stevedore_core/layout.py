@@ -36,11 +36,6 @@ class Layout:
         """What people asked for."""
         return self.composition / "composition.toml"
 
-    @property
-    def lock(self) -> Path:
-        """What that resolved to."""
-        return self.composition / "lock.toml"
-
     def own(self, name: str) -> Path:
         """Return the directory of our own package `name`: `core` or `api`."""
         return self.root / "own" / name

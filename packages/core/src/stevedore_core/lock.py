@@ -5,7 +5,6 @@ Neither says where anything was downloaded from.
 """
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -21,36 +20,16 @@ from stevedore_core.fields import (
     SHA256,
     VERSION,
     Fields,
-    normalise,
 )
 from stevedore_core.manifest import DEFAULT_ENVIRONMENT, FRONT_ENVIRONMENT, Manifest
+from stevedore_core.requirements_files import Pin, format_pins, parse_pins
 
-__all__ = ["FORMAT", "Environment", "Lock", "LockedModel", "LockedWheel", "Pin", "parse_pins"]
+__all__ = ["Environment", "Lock", "LockedModel", "LockedWheel"]
 
-FORMAT: Final = 2
+_FORMAT: Final = 2
 """The version of the format written here; another one is refused."""
 
 _HEADER = "# Written by `make lock`. Review it, never edit it."
-_PIN = re.compile(
-    r"(?P<name>[a-z0-9]+(?:-[a-z0-9]+)*)==(?P<version>[A-Za-z0-9.!+_-]+)"
-    r"(?: ; (?P<marker>[^\\]+?))?(?P<hashes>(?: --hash=sha256:[0-9a-f]{64})+)"
-)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pin:
-    """One third-party distribution at one version, with the sha256 of every file it may be."""
-
-    name: str
-    version: str
-    marker: str | None
-    sha256s: tuple[str, ...]
-
-    def line(self) -> str:
-        """Return the pin as a requirements file has it."""
-        marker = f" ; {self.marker}" if self.marker else ""
-        hashes = "".join(f" \\\n    --hash=sha256:{sha256}" for sha256 in self.sha256s)
-        return f"{self.name}=={self.version}{marker}{hashes}\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,7 +44,7 @@ class Environment:
     @property
     def text(self) -> str:
         """The requirements file."""
-        return f"{_HEADER}\n" + "".join(pin.line() for pin in self.pins)
+        return f"{_HEADER}\n{format_pins(self.pins)}"
 
     @property
     def sha256(self) -> str:
@@ -116,7 +95,7 @@ class Lock:
     def text(self) -> str:
         """The text of `lock.toml`."""
         head: list[tuple[str, object]] = [
-            ("format", FORMAT),
+            ("format", _FORMAT),
             ("name", self.name),
             ("version", self.version),
             ("python", self.python),
@@ -199,8 +178,8 @@ class Lock:
         """Read the lock in `directory`. Raises `DocumentInvalid` if it is absent or was edited."""
         file = directory / "lock.toml"
         fields = Fields(table=_document(file), file=str(file))
-        found = fields.integer("format", low=FORMAT, high=FORMAT)
-        if fields.problems or found != FORMAT:
+        fields.integer("format", low=_FORMAT, high=_FORMAT)
+        if fields.problems:
             fields.fail()
         lock = cls(
             name=fields.text("name", NAME),
@@ -319,30 +298,6 @@ def _check_references(lock: Lock, fields: Fields) -> None:
                     f"`{model.environment}` holds `{model.name}` {other.version} already",
                 )
     fields.finish()
-
-
-def parse_pins(text: str, *, file: str) -> tuple[Pin, ...]:
-    """Read the pins of a requirements file in which every line has a version and hashes."""
-    pins = []
-    for line in text.replace("\\\n", "").splitlines():
-        stripped = " ".join(line.split())
-        if not stripped or stripped.startswith("#"):
-            continue
-        match = _PIN.fullmatch(stripped)
-        if match is None:
-            raise DocumentInvalid(
-                f"{file}: expected a pin such as `numpy==2.2.6 --hash=sha256:…`, "
-                f"found `{stripped[:60]}`"
-            )
-        pins.append(
-            Pin(
-                name=normalise(match["name"]),
-                version=match["version"],
-                marker=match["marker"],
-                sha256s=tuple(sorted(re.findall(r"sha256:([0-9a-f]{64})", match["hashes"]))),
-            )
-        )
-    return tuple(pins)
 
 
 def _table(name: str | None, entries: Iterable[tuple[str, object]]) -> str:

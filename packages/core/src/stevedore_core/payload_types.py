@@ -18,19 +18,19 @@ from stevedore_core.arrays import ARRAY_KEY
 from stevedore_core.discovery import package_of
 from stevedore_core.errors import ModelBroken, PackageError, SchemaInvalid, describe
 from stevedore_core.json_types import TypeRead, read_type
+from stevedore_core.keywords import LATEST
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json
 
-__all__ = ["MODULE", "NAMES", "declared_schemas", "schema_of"]
+__all__ = ["NAMES", "declared_schemas", "schema_of"]
 
-MODULE = "payloads"
+_MODULE = "payloads"
 """The module of a model package that declares types, if there is one."""
 
 NAMES = {"PredictPayload": "predict.schema.json", "ScorePayload": "score.schema.json"}
 """By the name of a type in that module: the file that its schema is written to."""
 
 _TITLES = {"PredictPayload": "Payload", "ScorePayload": "Labelled examples"}
-_DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "multipleOf")
 _FIRST = (
     "$schema",
@@ -60,7 +60,7 @@ def declared_schemas(model: str) -> dict[str, Json]:
         ModelBroken: Importing its package raised.
         SchemaInvalid: It declares what has no schema, or nothing under the names in `NAMES`.
     """
-    module = f"{package_of(model)}.{MODULE}"
+    module = f"{package_of(model)}.{_MODULE}"
     try:
         if find_spec(module) is None:
             return {}
@@ -125,7 +125,7 @@ class _Writing:
             for name, schema in sorted(self._definitions.items())
             if name not in self._used_once
         }
-        document = {"$schema": _DRAFT, "title": title, **root}
+        document = {"$schema": LATEST, "title": title, **root}
         return _ordered(document) | ({"$defs": shared} if shared else {})
 
     def _written(self, schema: Any) -> Any:

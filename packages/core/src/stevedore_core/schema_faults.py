@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from stevedore_core.json_pointers import escape, pointer_of, steps_of
 from stevedore_core.keywords import (
     DRAFTS,
     EXPECTED,
@@ -101,7 +102,7 @@ def _parts(
         return
     yield pointer, schema, is_whole
     for key, value in schema.items():
-        here, whole = f"{pointer}/{_step(key)}", key not in _OF_THE_SAME
+        here, whole = f"{pointer}/{escape(key)}", key not in _OF_THE_SAME
         if key in ONE_SCHEMA:
             yield from _parts(value, here, is_whole=whole)
         if key in MANY_SCHEMAS and isinstance(value, list):
@@ -109,13 +110,13 @@ def _parts(
                 yield from _parts(inner, f"{here}/{number}", is_whole=whole)
         if key in NAMED_SCHEMAS and isinstance(value, dict):
             for name, inner in value.items():
-                yield from _parts(inner, f"{here}/{_step(name)}", is_whole=whole)
+                yield from _parts(inner, f"{here}/{escape(name)}", is_whole=whole)
 
 
 def _word_faults(schema: dict[str, Json], pointer: str, known: frozenset[str]) -> Iterator[Fault]:
     """Find keywords and formats that are none, and keywords whose value is none of theirs."""
     for key, value in schema.items():
-        here = f"{pointer}/{_step(key)}"
+        here = f"{pointer}/{escape(key)}"
         if key.startswith(_OWN):
             continue
         if key not in known and key != "$schema":
@@ -208,18 +209,18 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return
     target: Any = root
-    steps = reference[2:].split("/")
-    for number, step in enumerate(steps):
-        key = step.replace("~1", "/").replace("~0", "~")
+    steps = steps_of(reference)
+    for number, key in enumerate(steps):
         if isinstance(target, dict) and key in target:
             target = target[key]
         elif isinstance(target, list) and key.isdigit() and int(key) < len(target):
             target = target[int(key)]
         else:
-            before = "/".join(["#", *steps[:number]])
-            there = [f"{before}/{_step(name)}" for name in target if isinstance(name, str)]
+            before = f"#{pointer_of(steps[:number])}"
+            names = target if isinstance(target, dict) else {}
+            there = [f"{before}/{escape(name)}" for name in names]
             meant = did_you_mean(reference, _definitions(root))
-            meant = meant or did_you_mean(f"{before}/{step}", there)
+            meant = meant or did_you_mean(f"{before}/{escape(key)}", there)
             yield Fault(
                 pointer=f"{pointer}/$ref",
                 problem=f"expected a place in this schema, found `{reference}`{meant}",
@@ -230,7 +231,7 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
 def _definitions(root: Json) -> list[str]:
     tables = root if isinstance(root, dict) else {}
     return [
-        f"#/{key}/{_step(name)}"
+        f"#/{key}/{escape(name)}"
         for key, table in tables.items()
         if key in {"$defs", "definitions"} and isinstance(table, dict)
         for name in table
@@ -240,7 +241,3 @@ def _definitions(root: Json) -> list[str]:
 def _shown(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return f"`{text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + '…'}`"
-
-
-def _step(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

@@ -4,7 +4,6 @@ The compiled validator has a closed resolver (nothing is ever fetched or read fr
 regex engine whose time grows linearly with the text.
 """
 
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
@@ -14,6 +13,7 @@ import msgspec
 
 from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.fan_out import fan_out
+from stevedore_core.json_pointers import pointer_of
 from stevedore_core.number_arrays import Decoder, number_array_decoder
 from stevedore_core.strict_json import Json, decode, may_hold_too_many
 
@@ -124,7 +124,7 @@ class Schema:
 def _why_unusable(error: ValueError) -> str:
     if not isinstance(error, jsonschema_rs.ValidationError):
         return str(error)
-    place = f"at `{_pointer(error.instance_path)}`: " if error.instance_path else ""
+    place = f"at `{pointer_of(error.instance_path)}`: " if error.instance_path else ""
     match error.kind:
         case jsonschema_rs.ValidationErrorKind.Format(format="regex"):
             return f"{place}not a pattern of linear time (no look-around, no back-references)"
@@ -133,12 +133,7 @@ def _why_unusable(error: ValueError) -> str:
 
 def _violation(error: jsonschema_rs.ValidationError) -> Violation:
     message = _QUOTING_KEYS.get(error.kind.name, error.message)
-    return Violation(pointer=_pointer(error.instance_path), message=message[:_MAX_MESSAGE_CHARS])
-
-
-def _pointer(path: Sequence[str | int]) -> str:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "".join(f"/{step}" for step in steps)
+    return Violation(pointer=pointer_of(error.instance_path), message=message[:_MAX_MESSAGE_CHARS])
 
 
 def _holds_more_values_than(count: int, payload: Json) -> bool:

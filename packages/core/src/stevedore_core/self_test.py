@@ -5,32 +5,17 @@ call it.
 """
 
 import logging
-from dataclasses import dataclass
 
 from stevedore_core import calls
 from stevedore_core.errors import StevedoreError, describe
 from stevedore_core.predictor import Predictor
 from stevedore_core.scores import Score, read_scores
 from stevedore_core.strict_json import decode, encode
+from stevedore_core.verdicts import PASSED, Verdict
 
-__all__ = ["Verdict", "run_self_test", "score_examples"]
+__all__ = ["PASSED", "Verdict", "run_self_test", "score_examples"]
 
 _log = logging.getLogger(__name__)
-
-_PASSED = "passed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """What a self-test found: a stable code (`passed` or an error's) and a detail for the log."""
-
-    reason: str
-    detail: str = ""
-
-    @property
-    def passed(self) -> bool:
-        """True if the Predictor works."""
-        return self.reason == _PASSED
 
 
 def run_self_test(predictor: Predictor) -> Verdict:
@@ -42,7 +27,7 @@ def run_self_test(predictor: Predictor) -> Verdict:
         _log.warning("self-test of model `%s` failed", predictor.name, exc_info=True)
         cause = f": {describe(error.__cause__)}" if error.__cause__ else ""
         return Verdict(reason=error.code, detail=f"{error}{cause}")
-    return Verdict(reason=_PASSED)
+    return Verdict(reason=PASSED)
 
 
 def score_examples(predictor: Predictor) -> tuple[Score, ...]:

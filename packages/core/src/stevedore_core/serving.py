@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from stevedore_core.fields import Fields
+from stevedore_core.frames import MAX_FOLLOWING
 
 __all__ = ["AUTO", "FOR_MODELS", "SERVED", "Range", "Setting", "read_settings"]
 
@@ -40,7 +41,7 @@ SERVED: Final[Mapping[str, Range]] = {
     "drain_delay_s": Range(low=0, high=3_600, is_whole=False),
     "drain_s": _WHOLE_SECONDS,
     "load_limit_s": _SECONDS,
-    "max_batch": Range(low=1, high=1 << 16),
+    "max_batch": Range(low=1, high=MAX_FOLLOWING + 1),
     "max_batch_bytes": _BYTES,
     "max_body_bytes": _BYTES,
     "max_queued": _COUNT,

@@ -127,11 +127,11 @@ def _answer(predictor: Predictor, frame: Frame) -> bytes:
         case Kind.PREDICT:
             return calls.predict(predictor, frame.body)
         case Kind.PREDICT_ENVELOPE:
-            return calls.predict(predictor, frame.body, envelope=True)
+            return calls.predict(predictor, frame.body, is_envelope=True)
         case Kind.SCORE:
             return calls.score(predictor, frame.body)
         case Kind.SCORE_ENVELOPE:
-            return calls.score(predictor, frame.body, envelope=True)
+            return calls.score(predictor, frame.body, is_envelope=True)
         case Kind.SELF_TEST:
             return encode(asdict(run_self_test(predictor)))
         case Kind.SCORE_EXAMPLES:

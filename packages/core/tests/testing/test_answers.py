@@ -34,6 +34,8 @@ def test_equal(found: Json, expected: Json, tolerance: float) -> None:
         (["a", "b"], ["a", "c"], 10.0, "`/1`: expected 'c', found 'b'"),
         ([1], [1, 2], 10.0, "``: expected [1, 2], found [1]"),
         ({"a": [0]}, {"a": [1]}, 10.0, "`/a/0`: expected 1, found 0"),
+        ({"a/b": [0]}, {"a/b": [1]}, 10.0, "`/a~1b/0`: expected 1, found 0"),
+        ({"z": 0, "a": 0}, {"a": 1, "z": 1}, 10.0, "`/z`: expected 1, found 0"),
         ({"a": 0}, {"b": 0}, 10.0, "``: expected {'b': 0}, found {'a': 0}"),
     ],
 )

@@ -3,7 +3,12 @@
 import pytest
 
 from stevedore_core.strict_json import Json
-from stevedore_core.testing.payloads import bound_payloads, invalid_payloads, item_counts
+from stevedore_core.testing.payloads import (
+    bound_payloads,
+    invalid_payloads,
+    item_counts,
+    without_optional,
+)
 
 
 def _by_rule(schema: Json, example: Json) -> dict[str, Json]:
@@ -40,6 +45,11 @@ def _by_rule(schema: Json, example: Json) -> dict[str, Json]:
             {"`minimum` at `/a`": {"a": 1, "c": 4}},
         ),
         (
+            {"properties": {"a/b": {"minimum": 2}}},
+            {"a/b": 3},
+            {"`minimum` at `/a~1b`": {"a/b": 1}},
+        ),
+        (
             {"items": {"$ref": "#/$defs/a~1b"}, "$defs": {"a/b": {"maximum": 5}}},
             [3],
             {"`maximum` at `/0`": [6]},
@@ -55,6 +65,21 @@ def test_one_keyword_is_broken_in_one_place(
 ) -> None:
     """Each keyword that is understood yields a payload that breaks it and is else the example."""
     assert _by_rule(schema, example) == broken
+
+
+def test_what_is_not_required_is_left_out() -> None:
+    """One property at a time, at any depth; of an array the first item does for all."""
+    row: Json = {
+        "properties": {"a/b": {"properties": {"c": {}, "d": {}}, "required": ["d"]}, "e": {}},
+        "required": ["a/b"],
+    }
+    cases = without_optional({"items": row}, [{"a/b": {"c": 1, "d": 2}}, {"e": 3}])
+    assert {case.rule: case.payload for case in cases} == {
+        "no `c` at `/0/a~1b`": [{"a/b": {"d": 2}}, {"e": 3}]
+    }
+    assert [case.rule for case in without_optional(row, {"a/b": {"d": 2}, "e": 3})] == [
+        "no `e` at ``"
+    ]
 
 
 def test_type_is_replaced_by_every_other() -> None:

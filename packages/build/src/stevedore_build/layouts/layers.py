@@ -29,8 +29,9 @@ from stevedore_build.weights.fetched import ModelWeights, weights_of
 from stevedore_build.wheels.building import refuse_other_content, stored_wheel
 from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
-from stevedore_core.lock import Environment, Lock, LockedModel, Pin
+from stevedore_core.lock import Environment, Lock, LockedModel
 from stevedore_core.manifest import Manifest
+from stevedore_core.requirements_files import Pin
 
 __all__ = ["SBOM", "Layer", "layers_of"]
 

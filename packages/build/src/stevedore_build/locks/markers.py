@@ -9,7 +9,7 @@ from typing import Final
 from packaging.markers import Marker
 
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64, PLATFORMS, Platform
-from stevedore_core.lock import Pin
+from stevedore_core.requirements_files import Pin
 
 __all__ = ["holds", "on_platform", "shorten"]
 

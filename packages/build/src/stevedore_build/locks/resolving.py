@@ -16,7 +16,7 @@ from stevedore_build.platforms import PLATFORMS
 from stevedore_build.processes import run, uv_program
 from stevedore_build.wheels.building import OwnWheel
 from stevedore_build.workspace import is_own
-from stevedore_core.lock import Pin, parse_pins
+from stevedore_core.requirements_files import Pin, parse_pins
 
 __all__ = ["closure", "explain", "resolve"]
 

@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -28,6 +27,7 @@ from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest
 from stevedore_core.scores import Score
 from stevedore_core.strict_json import Json, encode
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["Answer", "Answers", "answers_of"]
 
@@ -36,18 +36,6 @@ _LIMIT_S: Final = 120.0
 """How long loading may take, and each answer."""
 _LOG_TAIL_BYTES: Final = 4_000
 _AT_ONCE_BYTES: Final = 64 << 10
-_PASSED_ON: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "HOME")
-_ONE_THREAD: Final = dict.fromkeys(
-    (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "VECLIB_MAXIMUM_THREADS",
-        "NUMEXPR_NUM_THREADS",
-    ),
-    "1",
-)
-"""The order in which numbers are added up must not depend on the machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -191,32 +179,16 @@ def _told(
 @contextmanager
 def _started(model: LockedModel, python: Path, path: Sequence[Path]) -> Iterator[_Worker]:
     """Run a worker as the front does; it and its children are gone in the end, come what may."""
+    command = WorkerCommand(
+        python=python,
+        import_path=path,
+        models=[model.name],
+        threads=1,  # the order in which numbers are added up must not depend on the machine
+    )
     ours, theirs = socket.socketpair()
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= _ONE_THREAD | {
-        "PYTHONPATH": os.pathsep.join(str(place) for place in path),
-        "PYTHONSAFEPATH": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUTF8": "1",
-    }
     with ours, tempfile.TemporaryFile() as log:
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 - a list, never a shell
-                [
-                    str(python),
-                    "-S",
-                    "-m",
-                    "stevedore_core.worker",
-                    str(theirs.fileno()),
-                    model.name,
-                ],
-                env=environment,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                process_group=0,
-            )
+            process = command.start(theirs, os.environ, output=log)
         try:
             ours.settimeout(_LIMIT_S)
             title = f"model `{model.name}` {model.version}"

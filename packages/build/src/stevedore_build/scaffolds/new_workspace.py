@@ -21,7 +21,7 @@ from stevedore_build.errors import IndexFailed, ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run, uv_program
 from stevedore_build.wheels.own_packages import OWN_WHEELS
 from stevedore_build.workspace import OWN_PINS, OWN_PREFIX, Workspace
-from stevedore_core.lock import Pin, parse_pins
+from stevedore_core.requirements_files import Pin, parse_pins
 
 __all__ = ["TEMPLATE", "init_workspace"]
 

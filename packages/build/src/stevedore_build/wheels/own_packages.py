@@ -19,7 +19,7 @@ from stevedore_build.errors import IndexFailed, ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import run, uv_program
 from stevedore_build.wheels.building import OwnWheel, take_shared_wheel, taken_wheel
 from stevedore_build.workspace import OWN_PINS, OWN_PREFIX, Workspace
-from stevedore_core.lock import Pin, parse_pins
+from stevedore_core.requirements_files import Pin, parse_pins
 
 __all__ = ["OWN_WHEELS", "pinned_wheels"]
 

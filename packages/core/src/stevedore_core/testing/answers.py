@@ -1,5 +1,6 @@
 """Comparing two answers. The conformance suite calls it."""
 
+from stevedore_core.json_pointers import escape
 from stevedore_core.strict_json import Json
 
 __all__ = ["difference"]
@@ -17,14 +18,14 @@ def difference(found: Json, expected: Json, float_tolerance: float, where: str =
         pairs = [(str(i), *pair) for i, pair in enumerate(zip(found, expected, strict=False))]
         same = len(found) == len(expected)
     elif isinstance(found, dict) and isinstance(expected, dict):
-        pairs = [(key, found[key], expected[key]) for key in found.keys() & expected.keys()]
+        pairs = [(key, found[key], expected[key]) for key in found if key in expected]
         same = found.keys() == expected.keys()
     else:
         pairs, same = [], _equal(found, expected, float_tolerance)
     if not same:
         return f"`{where}`: expected {expected!r}, found {found!r}"
     for key, one, other in pairs:
-        inner = difference(one, other, float_tolerance, f"{where}/{key}")
+        inner = difference(one, other, float_tolerance, f"{where}/{escape(key)}")
         if inner is not None:
             return inner
     return None

@@ -12,6 +12,8 @@ from stevedore_core.discovery import load_model
 from stevedore_core.errors import PackageError
 from stevedore_core.model_package import GROUP
 
+__all__ = ["main"]
+
 
 def main(model: str, parent: str) -> str:
     """Return `loaded` or the name of the error that loading raised."""

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stevedore_core.json_pointers import escape, steps_of
 from stevedore_core.strict_json import Json
 
 __all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts", "without_optional"]
@@ -78,7 +79,8 @@ def _less(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Itera
             if not isinstance(required, list) or key not in required:
                 less = {name: item for name, item in value.items() if name != key}
                 yield PayloadCase(rule=f"no `{key}` at `{where}`", payload=put(less))
-            yield from _less(inner, value[key], root, f"{where}/{key}", _put_key(put, value, key))
+            place = _put_key(put, value, key)
+            yield from _less(inner, value[key], root, f"{where}/{escape(key)}", place)
 
 
 def _broken(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Iterator[PayloadCase]:
@@ -96,7 +98,7 @@ def _broken(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Ite
         for key, inner in _object(schema.get("properties")).items():
             if key in value:
                 place = _put_key(put, value, key)
-                yield from _broken(inner, value[key], root, f"{where}/{key}", place)
+                yield from _broken(inner, value[key], root, f"{where}/{escape(key)}", place)
 
 
 def _wrong_values(schema: dict[str, Json], value: Json) -> Iterator[tuple[str, Json]]:
@@ -226,8 +228,7 @@ def _pointed_at(reference: str, root: Json) -> Json:
     if not reference.startswith("#"):
         return None
     target = root
-    for step in reference[1:].split("/")[1:]:
-        key = step.replace("~1", "/").replace("~0", "~")
+    for key in steps_of(reference):
         target = target.get(key) if isinstance(target, dict) else None
     return target
 

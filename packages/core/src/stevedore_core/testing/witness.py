@@ -21,7 +21,7 @@ from stevedore_core.testing.surroundings import watched
 
 __all__ = ["answers_of", "main"]
 
-LATER_S: Final = 3_000_000.0
+_LATER_S: Final = 3_000_000.0
 """How much later it is for the model: not a whole number of days or weeks."""
 
 _OF_IMPORTS: Final = (
@@ -69,7 +69,7 @@ def _later(package: str) -> Iterator[None]:
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
             """Return the time in a while."""
-            return real.now(tz) + dt.timedelta(seconds=LATER_S)
+            return real.now(tz) + dt.timedelta(seconds=_LATER_S)
 
         @classmethod
         def utcnow(cls) -> Any:
@@ -81,7 +81,7 @@ def _later(package: str) -> Iterator[None]:
             """Return the same."""
             return cls.now()
 
-    others = {now: lambda: now() + LATER_S, real: Later}
+    others = {now: lambda: now() + _LATER_S, real: Later}
     patched = [(time, "time", now), (dt, "datetime", real)]
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] == package:

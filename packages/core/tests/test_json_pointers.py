@@ -1,0 +1,43 @@
+"""A JSON Pointer is written and read as RFC 6901 says."""
+
+import pytest
+
+from stevedore_core.json_pointers import escape, pointer_of, steps_of
+
+# What section 5 of RFC 6901 points at in its document, but for the text of the whole.
+POINTERS = {
+    "": [],
+    "/foo/0": ["foo", "0"],
+    "/": [""],
+    "/a~1b": ["a/b"],
+    "/c%d": ["c%d"],
+    "/i\\j": ["i\\j"],
+    "/ ": [" "],
+    "/m~0n": ["m~n"],
+    "/~01": ["~1"],
+    "/~00~10": ["~0/0"],
+    "/a//b": ["a", "", "b"],
+}
+
+
+@pytest.mark.parametrize("pointer", POINTERS)
+def test_there_and_back(pointer: str) -> None:
+    """A pointer comes to its steps, and these to the pointer."""
+    assert steps_of(pointer) == POINTERS[pointer]
+    assert pointer_of(POINTERS[pointer]) == pointer
+
+
+def test_places_in_arrays() -> None:
+    """A place in an array is a number, counted from 0."""
+    assert pointer_of(["rows", 0, 12]) == "/rows/0/12"
+
+
+def test_one_step() -> None:
+    """A key alone is a step without its slash, so that a pointer can grow by it."""
+    assert f"/$defs/{escape('a/b~')}" == "/$defs/a~1b~0"
+
+
+@pytest.mark.parametrize(("reference", "steps"), [("#", []), ("#/a~1b/c", ["a/b", "c"])])
+def test_references(reference: str, steps: list[str]) -> None:
+    """A reference within a document is a pointer after a `#`."""
+    assert steps_of(reference) == steps
