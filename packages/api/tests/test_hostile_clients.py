@@ -77,6 +77,45 @@ def test_a_run_in_vain_would_be_seen(shared: Server, tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 10
 
 
+def runs_of_one_who_left(server: Server, room: Path, first: bytes, *, leaves: bool) -> int:
+    """Have one client send a hundred requests at once behind a slow call; return how many ran.
+
+    The slow call is another client's, unless one is the `first` that is sent.
+    """
+    with RawConnection(server.url) as other, RawConnection(server.url) as pipelining:
+        other.send(b"" if first else call("sleep", "0.5"))
+        time.sleep(0.2)
+        notes = [call("note", f'"{room / str(number)}"') for number in range(100)]
+        pipelining.send(first + b"".join(notes))
+        time.sleep(0.2)
+        if leaves:
+            pipelining.close()
+        else:
+            for _ in [first, *notes] if first else notes:
+                assert pipelining.answer().status == 200
+        other.send(call("echo", "1"))  # waits for all that is run
+        for _ in range(1 if first else 2):
+            assert other.answer().status == 200
+    return len(list(room.iterdir()))
+
+
+@pytest.mark.fault("C3")
+@pytest.mark.parametrize("first", [b"", call("sleep", "0.5")], ids=["of another", "of its own"])
+def test_who_leaves_is_gone_for_all_that_it_sent(
+    shared: Server, tmp_path: Path, figure: Callable[[str], None], first: bytes
+) -> None:
+    """A client that did not wait for answers leaves behind a slow call: none of its others runs."""
+    assert runs_of_one_who_left(shared, tmp_path, first, leaves=True) == 0
+    figure("0 of 100 run that one client sent at once before it left")
+
+
+@pytest.mark.control("C3")
+@pytest.mark.parametrize("first", [b"", call("sleep", "0.5")], ids=["of another", "of its own"])
+def test_runs_for_one_client_would_be_seen(shared: Server, tmp_path: Path, first: bytes) -> None:
+    """Where that client stays, all hundred are run and counted."""
+    assert runs_of_one_who_left(shared, tmp_path, first, leaves=False) == 100
+
+
 def free_places(server: Server, places: int) -> int:
     """Return how many of so many requests are taken while one runs: the others find no place."""
     with ExitStack() as stack:

@@ -131,7 +131,8 @@ def test_a_model_shows_its_schema_and_its_packaged_example(shared: Server, name:
         assert shared.post(path, example).status_code == 200
         envelope = document["paths"][f"/{verb}"]["post"]["requestBody"]["content"]
         example = envelope["application/json"]["examples"][name]["value"]
-        jsonschema_rs.validate(envelope["application/json"]["schema"], example)
+        whole = envelope["application/json"]["schema"] | {"components": document["components"]}
+        jsonschema_rs.validate(whole, example)
         assert shared.post(f"/{verb}", example).status_code == 200
 
 
@@ -234,4 +235,30 @@ def test_a_model_that_is_not_loaded_yet() -> None:
     assert "b.predict" not in document["components"]["schemas"]
     envelope = document["paths"]["/predict"]["post"]["requestBody"]["content"]["application/json"]
     assert envelope["schema"]["properties"]["predictor"] == {"enum": ["a", "b"]}
+    assert envelope["schema"]["anyOf"] == [
+        {"properties": {"predictor": {"const": "a"}, "payload": {"$ref": PREFIX}}},
+        {"properties": {"predictor": {"const": "b"}, "payload": {}}},
+    ]
     assert set(envelope["examples"]) == {"a"}
+
+
+def test_parameters() -> None:
+    """A model is asked for by one of the names, and by one at all where nothing else is meant."""
+    paths = document_of({})["paths"]
+    model = {
+        "name": "model",
+        "in": "query",
+        "description": "The model's name.",
+        "required": False,
+        "schema": {"type": "string", "enum": ["a", "b"]},
+    }
+    verbose = {
+        "name": "verbose",
+        "in": "query",
+        "description": "Given: an object per model with reasons.",
+        "required": False,
+        "schema": {"type": "string"},
+    }
+    assert paths["/readyz"]["get"]["parameters"] == [model, verbose]
+    assert paths["/models/a/readyz"]["get"]["parameters"] == [verbose]
+    assert paths["/version"]["get"]["parameters"] == [model | {"required": True}]

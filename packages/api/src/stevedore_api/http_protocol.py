@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from stevedore_api.departures import Departures
 from stevedore_api.hot_path import Exchange, HotPath, Target
 from stevedore_api.settings import Settings
 
@@ -31,6 +32,8 @@ class _Protocol(HttpToolsProtocol):
     max_connections: ClassVar[int]
     idle: "ClassVar[dict[_Protocol, None]]"
     """The connections without a whole head to answer, the one that is so for longest first."""
+    departures: ClassVar[Departures]
+    """Watches the connections that have a `pipeline`: requests that wait for an earlier one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -63,6 +66,9 @@ class _Protocol(HttpToolsProtocol):
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline), self.cycle):
             if isinstance(cycle, Exchange):
                 cycle.leave()
+        if self.pipeline:
+            self.departures.forget(self.transport)
+            self.pipeline.clear()
         if isinstance(self.cycle, Exchange):
             self.cycle = None  # type: ignore[assignment]  # as before the first request
         super().connection_lost(exc)
@@ -116,6 +122,8 @@ class _Protocol(HttpToolsProtocol):
         self.url, self.expect_100_continue = url, is_continued
         self.headers.extend(headers)
         super().on_headers_complete()
+        if self.pipeline:
+            self.departures.watch(self.transport)
 
     def on_body(self, body: bytes) -> None:
         self._received_bytes = 0
@@ -189,6 +197,7 @@ class _Protocol(HttpToolsProtocol):
         else:  # it was sent before the one ahead of it is answered
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]  # the same
+            self.departures.watch(self.transport)
 
     def _go_on(self) -> None:
         """Begin with the next request, once the client reads what it asked for."""
@@ -209,6 +218,8 @@ class _Protocol(HttpToolsProtocol):
         if not self.pipeline:  # the connection was lost meanwhile
             return
         cycle, app = self.pipeline.pop()
+        if not self.pipeline:
+            self.departures.forget(self.transport)
         if isinstance(cycle, Exchange):
             self._running = cycle
             cycle.take_turn()
@@ -283,6 +294,7 @@ def protocol_class(settings: Settings, hot_path: HotPath) -> type[HttpToolsProto
         "hot_path": hot_path,
         "max_connections": _max_connections(settings),
         "idle": {},
+        "departures": Departures(),
     }
     return type("Protocol", (_Protocol,), shared)
 

@@ -6,15 +6,17 @@ that way; then the document links to it where the author's file is served.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stevedore_api import problems
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_core.strict_json import Json
 
-__all__ = ["document"]
+__all__ = ["REQUIRED", "document"]
 
+REQUIRED = "x-required"
+"""Says in FastAPI's schema of a parameter that the route refuses to do without it by itself."""
 _DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 _UNMOVABLE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
 _SUBSCHEMAS_BY_NAME = frozenset(
@@ -55,9 +57,8 @@ _PROBLEMS = {
 }
 """What predict and score answer when they do not answer; of several with one status, the usual."""
 
-_PROBLEM_CONTENT = {
-    "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-}
+_COMPONENTS = "#/components/schemas/"
+_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": f"{_COMPONENTS}Problem"}}}
 
 
 class _UnmovableError(Exception):
@@ -86,14 +87,14 @@ def document(
                 paths[f"{_path(place, model)}/{verb}"]["post"] = operation
             for path, item in general["paths"].items():
                 if path.startswith(place) and ("{version}" in path) == ("{version}" in place):
-                    operation = _reading_operation(item["get"], model.key)
+                    operation = _reading_operation(item["get"], model.key, catalogue.names)
                     operation["operationId"] += f"_{label}"
                     paths[_path(path, model)]["get"] = operation
     for verb in ("predict", "score"):
         paths[f"/{verb}"]["post"] = _envelope_operation(catalogue, verb)
     for path, item in general["paths"].items():
         if "{name}" not in path:
-            paths[path]["get"] = _reading_operation(item["get"], None)
+            paths[path]["get"] = _reading_operation(item["get"], None, catalogue.names)
     tags = [{"name": m.key, "description": f"Model {m.name} {m.version}"} for m in catalogue]
     return {
         "openapi": "3.1.0",
@@ -120,14 +121,12 @@ def _model_operation(
     model: ServedModel, verb: str, summary: str, components: dict[str, Any]
 ) -> dict[str, Any]:
     """Describe predict or score of one model, and put its schema into the components."""
-    schema: dict[str, Any] = {}
     examples: dict[str, Any] = {}
     if model.loaded is not None:
-        key = f"{model.key.replace('@', '.')}.{verb}"
-        components[key] = _movable(model, verb, prefix=f"#/components/schemas/{key}")
-        schema = {"$ref": f"#/components/schemas/{key}"}
+        key = _key(model, verb)
+        components[key] = _movable(model, verb, prefix=f"{_COMPONENTS}{key}")
         examples = {"packaged": {"value": model.said(f"{verb}_example")}}
-    content = {"schema": schema, "examples": examples}
+    content = {"schema": _reference(model, verb), "examples": examples}
     return {
         "tags": [model.key],
         "summary": summary,
@@ -136,14 +135,25 @@ def _model_operation(
     }
 
 
-def _reading_operation(general: Mapping[str, Any], tag: str | None) -> dict[str, Any]:
+def _key(model: ServedModel, verb: str) -> str:
+    return f"{model.key.replace('@', '.')}.{verb}"
+
+
+def _reference(model: ServedModel, verb: str) -> dict[str, str]:
+    """Return what stands for a model's schema: all is allowed while it is not known."""
+    return {} if model.loaded is None else {"$ref": f"{_COMPONENTS}{_key(model, verb)}"}
+
+
+def _reading_operation(
+    general: Mapping[str, Any], tag: str | None, names: Sequence[str]
+) -> dict[str, Any]:
     """Tidy what FastAPI made of a route that only reads; below a tag of its own if one is given."""
     parameters = [p for p in general.get("parameters", ()) if p["in"] == "query"]
     return {
         "tags": [tag] if tag else general["tags"],
         "summary": general["description"].rstrip("."),
         "operationId": general["operationId"],
-        "parameters": [p | {"schema": {"type": "string"}} for p in parameters],
+        "parameters": [_parameter(parameter, names) for parameter in parameters],
         "responses": {
             "200": {
                 "description": "What was asked for",
@@ -154,16 +164,32 @@ def _reading_operation(general: Mapping[str, Any], tag: str | None) -> dict[str,
     }
 
 
+def _parameter(general: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Tidy what FastAPI made of a parameter of a query; what stands for a model is one's name."""
+    return {
+        "name": general["name"],
+        "in": "query",
+        "description": general["description"],
+        "required": general["schema"].get(REQUIRED, False),
+        "schema": {"type": "string"} | ({"enum": names} if general["name"] == "model" else {}),
+    }
+
+
 def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
+    models = [catalogue[name] for name in catalogue.names]
     examples = {
         model.name: {"value": {"predictor": model.name, "payload": model.said(f"{verb}_example")}}
-        for model in map(catalogue.__getitem__, catalogue.names)
+        for model in models
         if model.loaded is not None
     }
     schema = {
         "type": "object",
         "required": ["predictor", "payload"],
         "properties": {"predictor": {"enum": catalogue.names}, "payload": {}},
+        "anyOf": [
+            {"properties": {"predictor": {"const": model.name}, "payload": _reference(model, verb)}}
+            for model in models
+        ],
     }
     return {
         "tags": ["all models"],

@@ -11,6 +11,7 @@ from fastapi.responses import PlainTextResponse
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.exposition import MEDIA_TYPE, Exposition
 from stevedore_api.health import Health
+from stevedore_api.openapi import REQUIRED
 from stevedore_core.errors import ModelNotReady, ParameterMissing, ScorePending
 from stevedore_core.strict_json import Json, encode
 
@@ -26,6 +27,10 @@ _PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
 """Below which paths a model is: without a version it is the default one."""
 
 _ModelQuery = Annotated[str | None, Query(alias="model", description="The model's name.")]
+_NeededModelQuery = Annotated[
+    str | None,
+    Query(alias="model", description="The model's name.", json_schema_extra={REQUIRED: True}),
+]
 _Verbose = Annotated[str | None, Query(description="Given: an object per model with reasons.")]
 
 
@@ -169,7 +174,7 @@ def _add_value(router: APIRouter, catalogue: Catalogue, path: str, key: str) -> 
     def value(model: ServedModel) -> Response:
         return _JsonResponse(model.version if key == "version" else model.said(key))
 
-    async def by_query(model: _ModelQuery = None) -> Response:
+    async def by_query(model: _NeededModelQuery = None) -> Response:
         if model is None:
             raise ParameterMissing(f"say which model: `/{path}?model=<name>`")
         return value(catalogue[model])
