@@ -10,6 +10,8 @@ import pytest
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 

@@ -16,6 +16,8 @@ from open_loop import Load, Sample, goodput, measure_peak, percentile_s
 from raw_http import request
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 CALL_S = 0.02
 MAX_QUEUED = 16
 QUEUE_S = (MAX_QUEUED + 2) * CALL_S
