@@ -154,6 +154,42 @@ def release(session: nox.Session) -> None:
 
 
 # (only here
+# Of what runs beside each other what takes long begins first.
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
+def scaffolds(session: nox.Session) -> None:
+    """Make model packages of each framework but PyTorch, test each, and serve all together."""
+    install(session, "packages")
+    install_own(session)
+    session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
+def ways_in(session: nox.Session) -> None:
+    """Follow the tutorial; start in an empty directory; import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    with alone_with("port-8000"):
+        session.run("pytest", "tests/ways_in", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
+def first_model(session: nox.Session) -> None:
+    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
+    install(session, "packages")
+    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON, venv_backend="venv", tags=["more"], allow_parallel=True)
+def scaffold_torch(session: nox.Session) -> None:
+    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
+    install(session, "packages")
+    install_own(session)
+    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
+    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
+    session.install("safetensors", f"torch=={version}")
+    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
+
+
 @nox.session(python=PYTHON, tags=["test"], allow_parallel=True)
 def docs(session: nox.Session) -> None:
     """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
@@ -177,41 +213,6 @@ def site(session: nox.Session) -> None:
     doctrees = str(Path(session.create_tmp()) / "doctrees")
     session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
     session.run("pytest", "tests/pages", *session.posargs)
-
-
-@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
-def scaffolds(session: nox.Session) -> None:
-    """Make model packages of each framework but PyTorch, test each, and serve all together."""
-    install(session, "packages")
-    install_own(session)
-    session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
-
-
-@nox.session(python=PYTHON, venv_backend="venv", tags=["more"], allow_parallel=True)
-def scaffold_torch(session: nox.Session) -> None:
-    """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
-    install(session, "packages")
-    install_own(session)
-    (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
-    version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]
-    session.install("safetensors", f"torch=={version}")
-    session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
-
-
-@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
-def first_model(session: nox.Session) -> None:
-    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
-    install(session, "packages")
-    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
-
-
-@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
-def ways_in(session: nox.Session) -> None:
-    """Follow the tutorial; start in an empty directory; import models of the original."""
-    install(session, "packages")
-    install_own(session)
-    with alone_with("port-8000"):
-        session.run("pytest", "tests/ways_in", *session.posargs)
 
 
 @nox.session(python=PYTHON)
