@@ -18,6 +18,8 @@ FROM ?=
 TASK ?=
 TRUST ?=
 MODELS ?=
+JOBS ?= 2
+TAGS ?= test
 export ENGINE ARCH
 
 SHELL := /bin/sh
@@ -46,8 +48,8 @@ serve: tools ## Serve composition NAME, or one model with MODEL=iris, on 127.0.0
 	@exec $(STEVEDORE) serve $(if $(MODEL),--model "$(MODEL)","$(NAME)") --host "$(HOST)" --port "$(PORT)"
 
 .PHONY: test
-test: tools ## Run all tests: packages, every model alone, compositions, images
-	@$(NOX) -t test
+test: tools ## Run all tests, JOBS of them at a time: packages, every model alone, compositions, images
+	@$(NOX) -t $(TAGS) --parallel "$(JOBS)"
 
 .PHONY: lint
 lint: tools ## Check style and types

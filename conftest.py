@@ -2,6 +2,7 @@
 
 `@pytest.mark.fault("G2")` says that a test brings about the fault of row G2, `control` that it
 shows the detector of that row failing on something broken. `nox -s faults` makes the table.
+`clock` says that a test watches the clock: `nox -s test_clock` runs it.
 """
 
 import json
@@ -18,10 +19,11 @@ KINDS: Final = ("fault", "control")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the two markers known."""
+    """Make the markers known."""
     if SCALE not in ("small", "full"):
         raise pytest.UsageError(f"`STEVEDORE_FAULT_SCALE`: expected small or full, found `{SCALE}`")
     config.addinivalue_line("markers", "fault(row): brings about the fault of a row of the table")
+    config.addinivalue_line("markers", "clock: watches the clock, and wants nothing beside it")
     config.addinivalue_line("markers", "control(row): shows that a row's detector can fail")
 
 

@@ -4,9 +4,11 @@ Everything is discovered: a new model or composition is tested without an edit h
 """
 
 # `ml-stevedore init` writes this file too, without what `(only here` and `only here)` enclose.
+import fcntl
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -19,7 +21,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
 nox.options.tags = ["default"]
-nox.needs_version = ">=2024.4.15"
+nox.needs_version = ">=2026.8.10"
 
 
 def found(pattern: str) -> list[str]:
@@ -43,7 +45,18 @@ def each(names: list[str]) -> list[object]:
     return [nox.param(name, id=name) for name in names]
 
 
-@nox.session(python=PYTHON, tags=["default"])
+# (only here
+@nox.session(python=PYTHON, tags=["default", "test"])
+def test_clock(session: nox.Session) -> None:
+    """Test what watches the clock: nothing runs beside it, however many sessions run at a time."""
+    install(session, "packages")
+    install_own(session)
+    tests = [f"packages/{package}/tests" for package in PACKAGES]
+    session.run("pytest", *tests, "-m", "clock", *session.posargs)
+
+
+# only here)
+@nox.session(python=PYTHON, tags=["default"], allow_parallel=True)
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     install(session, "lint")
@@ -51,7 +64,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python=PYTHON, tags=["default"])
+@nox.session(python=PYTHON, tags=["default"], allow_parallel=True)
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages" if (ROOT / "packages").is_dir() else "types")
@@ -74,40 +87,41 @@ def types(session: nox.Session) -> None:
 
 
 # (only here
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("package", each(PACKAGES))
 def test_package(session: nox.Session, package: str) -> None:
-    """Test core, api or build."""
+    """Test core, api or build; without options, not what `test_clock` tests."""
     names, options = asked(session, PACKAGES)
     if package not in names:
         session.skip("not asked for")
     install(session, "packages")
     install_own(session)
-    # Tests of build wait for other programs; those of api watch the clock, and are not disturbed.
+    # Tests of build wait for other programs.
     beside = ["--numprocesses=2", "--dist=loadfile"] if package == "build" else []
-    session.run("pytest", f"packages/{package}/tests", *beside, *options)
+    session.run("pytest", f"packages/{package}/tests", *beside, *(options or ["-m", "not clock"]))
 
 
 # only here)
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("model", each(MODELS))
 def test_model(session: nox.Session, model: str) -> None:
     """Test one model alone, with the locked distributions that it needs and no others."""
     check(session, "test-model", model, MODELS)
 
 
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_composition(session: nox.Session, composition: str) -> None:
     """Serve the layout of a composition's lock and test it over HTTP."""
     check(session, "test-composition", composition, COMPOSITIONS)
 
 
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_image(session: nox.Session, composition: str) -> None:
     """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
-    check(session, "test-image", composition, COMPOSITIONS)
+    with alone_with(f"image-{composition}"):
+        check(session, "test-image", composition, COMPOSITIONS)
 
 
 @nox.session(python=PYTHON)
@@ -140,31 +154,8 @@ def release(session: nox.Session) -> None:
 
 
 # (only here
-@nox.session(python=PYTHON, tags=["test"])
-def docs(session: nox.Session) -> None:
-    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
-    install(session, "packages")
-    install_own(session)
-    if "--write" in session.posargs:
-        session.run("python", "tests/docs/commands_page.py")
-        return
-    session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
-
-
-@nox.session(python=PYTHON, tags=["test"])
-def site(session: nox.Session) -> None:
-    """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
-    install(session, "docs")
-    session.env["PYTHONPATH"] = "packages/core/src"
-    # A page that is gone is not to be found.
-    session.run("rm", "-rf", str(ROOT / "site"), external=True)
-    strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
-    doctrees = str(Path(session.create_tmp()) / "doctrees")
-    session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
-    session.run("pytest", "tests/pages", *session.posargs)
-
-
-@nox.session(python=PYTHON)
+# Of what runs beside each other what takes long begins first.
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
 def scaffolds(session: nox.Session) -> None:
     """Make model packages of each framework but PyTorch, test each, and serve all together."""
     install(session, "packages")
@@ -172,7 +163,23 @@ def scaffolds(session: nox.Session) -> None:
     session.run("pytest", "tests/scaffolds/test_scaffolds.py", *session.posargs)
 
 
-@nox.session(python=PYTHON, venv_backend="venv")
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
+def ways_in(session: nox.Session) -> None:
+    """Follow the tutorial; start in an empty directory; import models of the original."""
+    install(session, "packages")
+    install_own(session)
+    with alone_with("port-8000"):
+        session.run("pytest", "tests/ways_in", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
+def first_model(session: nox.Session) -> None:
+    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
+    install(session, "packages")
+    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
+
+
+@nox.session(python=PYTHON, venv_backend="venv", tags=["more"], allow_parallel=True)
 def scaffold_torch(session: nox.Session) -> None:
     """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
     install(session, "packages")
@@ -183,19 +190,29 @@ def scaffold_torch(session: nox.Session) -> None:
     session.run("pytest", "tests/scaffolds/test_torch.py", *session.posargs)
 
 
-@nox.session(python=PYTHON)
-def first_model(session: nox.Session) -> None:
-    """Time the way from a fitted model's file to a container: four commands in a fresh clone."""
-    install(session, "packages")
-    session.run("pytest", "tests/scaffolds/test_first_model.py", *session.posargs)
-
-
-@nox.session(python=PYTHON)
-def ways_in(session: nox.Session) -> None:
-    """Follow the tutorial; start in an empty directory; import models of the original."""
+@nox.session(python=PYTHON, tags=["test"], allow_parallel=True)
+def docs(session: nox.Session) -> None:
+    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
     install(session, "packages")
     install_own(session)
-    session.run("pytest", "tests/ways_in", *session.posargs)
+    if "--write" in session.posargs:
+        session.run("python", "tests/docs/commands_page.py")
+        return
+    with alone_with("port-8000"), alone_with("image-bundle"):
+        session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
+
+
+@nox.session(python=PYTHON, tags=["test"], allow_parallel=True)
+def site(session: nox.Session) -> None:
+    """Build the documentation into `site/`: no warning, no dead link, nothing from elsewhere."""
+    install(session, "docs")
+    session.env["PYTHONPATH"] = "packages/core/src"
+    # A page that is gone is not to be found.
+    session.run("rm", "-rf", str(ROOT / "site"), external=True)
+    strict = ["--quiet", "--fail-on-warning", "--keep-going", "--fresh-env"]
+    doctrees = str(Path(session.create_tmp()) / "doctrees")
+    session.run("sphinx-build", *strict, "-c", "docs", "-d", doctrees, ".", "site")
+    session.run("pytest", "tests/pages", *session.posargs)
 
 
 @nox.session(python=PYTHON)
@@ -238,7 +255,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "-m", "benchmarks", "--growth", "--write", *session.posargs)
 
 
-@nox.session(python=PYTHON)
+@nox.session(python=PYTHON, tags=["more"], allow_parallel=True)
 def bench_smoke(session: nox.Session) -> None:
     """Test the benchmark and run it for a moment: answers have to be right, no time is checked."""
     install_bench(session)
@@ -249,6 +266,16 @@ def bench_smoke(session: nox.Session) -> None:
 
 
 # only here)
+
+
+@contextmanager
+def alone_with(what: str) -> Iterator[None]:
+    """Wait until no other session uses the same thing, where several run at a time."""
+    place = ROOT / ".nox"
+    place.mkdir(exist_ok=True)
+    with (place / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:

@@ -19,6 +19,8 @@ from stevedore_api.group import WorkerGroup
 from stevedore_core.errors import DeadlinePassed, WorkerDied
 from stevedore_core.frames import Frame, Kind
 
+pytestmark = pytest.mark.clock
+
 TOGETHER = """
 import os, signal, time
 from stevedore_core.predictor import Predictor

@@ -12,6 +12,8 @@ from private_network import private_network
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 

@@ -21,6 +21,8 @@ from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull, Work
 from stevedore_core.frames import Frame, Kind
 from stevedore_core.layout import Layout
 
+pytestmark = pytest.mark.clock
+
 PREDICT = "/models/one/predict"
 
 

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 

@@ -61,6 +61,7 @@ def runs_of_those_who_left(server: Server, room: Path, callers: int, leaving: in
     return len(noted & set(range(leaving)))
 
 
+@pytest.mark.clock
 @pytest.mark.fault("C3")
 def test_who_leaves_while_waiting_is_not_run(
     shared: Server, tmp_path: Path, figure: Callable[[str], None]
@@ -70,6 +71,7 @@ def test_who_leaves_while_waiting_is_not_run(
     figure("0 of 90 run that left, 10 of 10 that stayed")
 
 
+@pytest.mark.clock
 @pytest.mark.control("C3")
 def test_a_run_in_vain_would_be_seen(shared: Server, tmp_path: Path) -> None:
     """Each run leaves its note: those of callers who stay are all counted."""

@@ -307,6 +307,7 @@ def test_one_byte_chunks(shared: Server) -> None:
         assert connection.answer().body == b'"' + b"x" * 20_000 + b'"'
 
 
+@pytest.mark.clock
 @pytest.mark.fault("C8")
 def test_a_body_shorter_than_announced_is_408(shared: Server) -> None:
     """Whoever stops in the middle of a body is told so when the time is up, and cut off."""
@@ -321,6 +322,7 @@ def test_a_body_shorter_than_announced_is_408(shared: Server) -> None:
         assert connection.is_closed()
 
 
+@pytest.mark.clock
 def test_a_dripping_body_is_408(shared: Server) -> None:
     """The time for a body counts from its begin, not from its last byte."""
     begun = time.monotonic()

@@ -67,6 +67,7 @@ def test_an_endless_line_is_cut(shared: Server, begin: bytes) -> None:
     assert shared.get("/livez").status_code == 200
 
 
+@pytest.mark.clock
 @pytest.mark.parametrize("begin", [b"", b"GET /livez HTTP/1.1\r\n", b"GET"])
 def test_a_head_that_does_not_come_is_408(shared: Server, begin: bytes) -> None:
     """A connection that says nothing, or stops within its head, is cut when the time is up."""
@@ -79,6 +80,7 @@ def test_a_head_that_does_not_come_is_408(shared: Server, begin: bytes) -> None:
     assert 0.9 <= time.monotonic() - begun < 3
 
 
+@pytest.mark.clock
 def test_a_dripping_head_is_408(shared: Server) -> None:
     """The time for a head counts from its begin, not from its last byte."""
     begun = time.monotonic()
@@ -104,6 +106,7 @@ def test_a_kept_connection_serves_many_requests(shared: Server) -> None:
         assert connection.answer().status == 200
 
 
+@pytest.mark.clock
 def test_an_idle_connection_is_closed(make_layout: MakeLayout, serve: Serve) -> None:
     """The time counts from the last answer, and not while one is awaited."""
     server = serve(make_layout(one=Model(source=obedient("one"))), keep_alive_s="1")

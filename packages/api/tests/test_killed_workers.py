@@ -11,6 +11,8 @@ from batched_model import batched
 from callers import Callers, Order, order
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
+pytestmark = pytest.mark.clock
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 COUNT = 100
 LIMIT_S = 0.05
 SLACK = 3  # a machine that does other things at the same time

@@ -17,6 +17,8 @@ from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
 from stevedore_api.cgroup import MemoryBound
 
+pytestmark = pytest.mark.clock
+
 LIMIT_BYTES = 256 << 20
 GROUPS = Path("/sys/fs/cgroup/memory")
 JSON = {"content-type": "application/json"}

@@ -6,6 +6,8 @@ import pytest
 
 from stevedore_api.metrics import Histogram, Metrics
 
+pytestmark = pytest.mark.clock
+
 
 def test_a_histogram_counts_up_to_each_bound() -> None:
     """A value on a bound is within it; one beyond all is within infinity only."""

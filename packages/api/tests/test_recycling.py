@@ -15,6 +15,8 @@ from stevedore_api.group import WorkerGroup
 from stevedore_api.slots import _load_again_s
 from stevedore_core.frames import Kind
 
+pytestmark = pytest.mark.clock
+
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 

@@ -18,6 +18,8 @@ from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.memory import resident_bytes
 
+pytestmark = pytest.mark.clock
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 

@@ -8,6 +8,8 @@ import time
 import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
+pytestmark = pytest.mark.clock
+
 
 @pytest.fixture
 def server(make_layout: MakeLayout, serve: Serve) -> Server:

@@ -12,6 +12,8 @@ import soak
 from callers import Failure
 from served_layout import Server
 
+pytestmark = pytest.mark.clock
+
 Scale = Callable[[int, int], int]
 
 

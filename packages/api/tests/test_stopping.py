@@ -17,6 +17,8 @@ import served_layout
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
+pytestmark = pytest.mark.clock
+
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 

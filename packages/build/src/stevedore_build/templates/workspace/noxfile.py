@@ -3,9 +3,11 @@
 Everything is discovered: a new model or composition is tested without an edit here.
 """
 
+import fcntl
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nox
@@ -18,7 +20,7 @@ nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = True
 nox.options.reuse_venv = "yes"
 nox.options.tags = ["default"]
-nox.needs_version = ">=2024.4.15"
+nox.needs_version = ">=2026.8.10"
 
 
 def found(pattern: str) -> list[str]:
@@ -39,7 +41,7 @@ def each(names: list[str]) -> list[object]:
     return [nox.param(name, id=name) for name in names]
 
 
-@nox.session(python=PYTHON, tags=["default"])
+@nox.session(python=PYTHON, tags=["default"], allow_parallel=True)
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     install(session, "lint")
@@ -47,7 +49,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session(python=PYTHON, tags=["default"])
+@nox.session(python=PYTHON, tags=["default"], allow_parallel=True)
 def types(session: nox.Session) -> None:
     """Check types with mypy, strictly."""
     install(session, "packages" if (ROOT / "packages").is_dir() else "types")
@@ -61,25 +63,26 @@ def types(session: nox.Session) -> None:
     session.run("mypy", "noxfile.py")
 
 
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("model", each(MODELS))
 def test_model(session: nox.Session, model: str) -> None:
     """Test one model alone, with the locked distributions that it needs and no others."""
     check(session, "test-model", model, MODELS)
 
 
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_composition(session: nox.Session, composition: str) -> None:
     """Serve the layout of a composition's lock and test it over HTTP."""
     check(session, "test-composition", composition, COMPOSITIONS)
 
 
-@nox.session(python=PYTHON, tags=["default", "test"])
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_image(session: nox.Session, composition: str) -> None:
     """Build a composition's image and test it in a container; `STEVEDORE_ENGINES` lists engines."""
-    check(session, "test-image", composition, COMPOSITIONS)
+    with alone_with(f"image-{composition}"):
+        check(session, "test-image", composition, COMPOSITIONS)
 
 
 @nox.session(python=PYTHON)
@@ -109,6 +112,16 @@ def release_model(session: nox.Session) -> None:
 def release(session: nox.Session) -> None:
     """Release a composition: `nox -s release -- bundle --part minor`; called by make."""
     releasing(session, "release")
+
+
+@contextmanager
+def alone_with(what: str) -> Iterator[None]:
+    """Wait until no other session uses the same thing, where several run at a time."""
+    place = ROOT / ".nox"
+    place.mkdir(exist_ok=True)
+    with (place / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
