@@ -190,6 +190,6 @@ def _other_values(value: object) -> Iterator[bool | float | str | bytes]:
         case float():
             yield value * 2 + 1
         case str():
-            yield f"{value}~"
+            yield f"{value}X"
         case bytes():
-            yield value + b"~"
+            yield value + b"X"

@@ -307,7 +307,7 @@ def test_an_answer_that_cannot_be_written_fails_alone() -> None:
 
 
 def test_what_is_refused_is_read_once_and_divides_nobody() -> None:
-    """A bad request among others is not looked at again, and what stands around it goes together."""
+    """A bad request is not looked at again, and what stands around it goes together."""
     step, runs = counted(doubled)
 
     class Reading(Batched):
