@@ -44,7 +44,7 @@ Whether tests notice when the code is wrong. Each mutant is a module of ours wit
 a comparison turned round or moved by one, a condition negated, `and` for `or`, another constant, a
 statement or a returned value dropped, `break` for `continue`. It is shown to the tests beside the
 module that bear its name, and to no others; those that start a server do not count, for it would
-import the code as it is. A mutant that a test fails for is *killed*, and so is one that never ends.
+import the code as it is. Of the workers' group that are the tests whose workers are scripted. A mutant that a test fails for is *killed*, and so is one that never ends.
 One that *survived* stands below, with the reason why it may.
 
 `nox -s mutation` writes this page; `nox -s mutation -- strict_json` judges one module only. Modules
@@ -99,7 +99,7 @@ def subjects() -> dict[str, Subject]:
                 file=place / "src" / f"stevedore_{package}" / f"{name}.py",
                 tests=[
                     place / "tests" / f"{test}.py"
-                    for test in (f"test_{name}", *RULES["also"].get(name, []))
+                    for test in RULES["instead"].get(name, [f"test_{name}"])
                 ],
             )
     return found
