@@ -478,9 +478,28 @@ def test_a_spare_worker_takes_the_place_of_one_that_is_gone() -> None:
         spare.die()
         first.load()
         spare.load()
-        assert await got(b"4") == [True, False]
+        waiting = group.submit(Kind.PREDICT, 0, b"5")
+        assert await got(b"4") == [False, False]
+        assert await waiting == ANSWER
+        assert first.bodies[1:] == [[b"5"]]
 
     act(test, spare_workers="1")
+
+
+def test_what_was_lost_goes_to_a_worker_that_is_free() -> None:
+    """Nobody waits for the replacement where another worker has nothing to do."""
+
+    async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
+        for slot in slots:
+            slot.load(batchable=True)
+        for body in (b"1", b"2"):
+            group.submit(Kind.PREDICT, 0, body)
+        await turns()
+        slots[0].die()
+        await turns()
+        assert [slot.bodies for slot in slots] == [[[b"1", b"2"]], [[b"1"]]]
+
+    act(test, workers=2)
 
 
 def test_all_workers_are_told() -> None:
