@@ -199,7 +199,8 @@ def docs(session: nox.Session) -> None:
         session.run("python", "tests/docs/commands_page.py")
         return
     with alone_with("port-8000"), alone_with("image-bundle"):
-        session.run("pytest", "tests/docs", "tests/faults", "tests/mutants", *session.posargs)
+        documents = ["tests/docs", "tests/faults", "tests/mutants", "tests/mutation"]
+        session.run("pytest", *documents, *session.posargs)
 
 
 @nox.session(python=PYTHON, tags=["test"], allow_parallel=True)
@@ -238,6 +239,14 @@ def faults(session: nox.Session) -> None:
                 stevedore(session, command, name, ["-k", " or ".join(there)], codes)
     session.run("python", table, "--results", str(results))
     session.run("pytest", "tests/faults/test_fault_table.py")
+
+
+@nox.session(python=PYTHON)
+def mutation(session: nox.Session) -> None:
+    """Change core's and api's code in small ways and see tests fail: all, or `-- strict_json`."""
+    install(session, "packages")
+    install_own(session)
+    session.run("python", "tests/mutation/mutation_table.py", *session.posargs)
 
 
 @nox.session(python=PYTHON)

@@ -19,4 +19,6 @@ def test_admission() -> None:
     assert str(caught.value) == "the requests that wait hold 80 bytes already"
     admission.enter("b", 20)
     admission.leave("a", 40)
+    assert (admission.queued("a"), admission.queued("b")) == (1, 1)
     admission.enter("a", 40)
+    assert admission.queued("a") == 2

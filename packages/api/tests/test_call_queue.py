@@ -70,6 +70,9 @@ def test_bytes_bound_a_batch() -> None:
     other = call(body=b"x" * 60)
     assert taken(queue_of(half, short, other, long)) == [[half, short], [other], [long]]
     assert taken(queue_of(long, short)) == [[long], [short]]
+    fitting, too_long = call(body=b"x" * 40), call(body=b"x" * 41)
+    assert taken(queue_of(half, fitting)) == [[half, fitting]]
+    assert taken(queue_of(half, too_long)) == [[half], [too_long]]
 
 
 def test_what_comes_back_goes_first_and_alone() -> None:
@@ -85,6 +88,21 @@ def test_what_comes_back_goes_first_and_alone() -> None:
     empty = queue_of(other)
     empty.put_back(lost)
     assert taken(empty) == [lost[:1], [other], lost[1:]]
+
+
+def test_what_is_taken_waits_no_more() -> None:
+    """Its place is free, the second time too if it came back; and what came back can be dropped."""
+    admission = Admission(2, 1_000)
+    queue = CallQueue(("a", "b"), admission, LIMITS)
+    one = call()
+    queue.append(one)
+    for _ in range(2):
+        assert (admission.queued("a"), one.is_waiting) == (1, True)
+        assert queue.take() == [one]
+        assert (admission.queued("a"), one.is_waiting) == (0, False)
+        queue.put_back([one])
+    queue.drop(one)
+    assert (admission.queued("a"), one.is_waiting, bool(queue)) == (0, False, False)
 
 
 def test_what_is_dropped_leaves_no_trace() -> None:

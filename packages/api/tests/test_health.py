@@ -13,6 +13,7 @@ from stevedore_api.health import Health
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DeadlinePassed, ScorePending
 from stevedore_core.frames import Frame, Kind
+from stevedore_core.manifest import Readiness
 from stevedore_core.strict_json import Json
 
 SAID: dict[str, Json] = {"score_example": [1, 2, 3]}
@@ -74,6 +75,101 @@ def test_after_a_failure_a_model_must_pass_twice() -> None:
         "predictor-failed",
         "self-test-recovering",
         "passed",
+    ]
+
+
+def test_two_passes_are_enough() -> None:
+    """The second one in a row after a failure makes a model ready, no further one is awaited."""
+
+    async def asked() -> int:
+        group = ScriptedGroup(verdicts("predictor-failed", "passed"))
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
+        health.watch("a")
+        begun = time.monotonic()
+        while not health.is_passing("a") and time.monotonic() - begun < 5:
+            await asyncio.sleep(0)
+        assert health.is_passing("a") is True
+        return group.asked.count(Kind.SELF_TEST)
+
+    assert asyncio.run(asked()) == 3
+
+
+def test_what_is_told_of_a_model() -> None:
+    """Nothing before its first self-test; then when that was, whether it passed, its scores."""
+
+    async def run() -> None:
+        group = ScriptedGroup(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
+        told = (health.is_passing("a"), health.tested_at("a"), health.latest_scores("a"))
+        assert told == (False, None, ())
+        begun = time.monotonic()
+        health.watch("a")
+        await asyncio.sleep(0.02)
+        health.stop()
+        assert health.is_passing("a") is True
+        assert begun <= (health.tested_at("a") or 0) <= time.monotonic()
+        assert [(score.name, score.value) for score in health.latest_scores("a")] == [
+            ("score", 0.5)
+        ]
+
+    asyncio.run(run())
+
+
+def test_nothing_is_tested_after_the_end() -> None:
+    """Whoever stops is not asked of any more."""
+
+    async def asked() -> list[int]:
+        group = ScriptedGroup(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
+        health.watch("a")
+        await asyncio.sleep(0.02)
+        health.stop()
+        counts = [len(group.asked)]
+        await asyncio.sleep(0.05)
+        return [*counts, len(group.asked)]
+
+    before, after = asyncio.run(asked())
+    assert before == after > 0
+
+
+def test_uptime() -> None:
+    """It counts from when health was made."""
+    begun = time.monotonic()
+    health = Health(catalogue_of({}), Settings.read({}), "all", {})
+    time.sleep(0.01)
+    assert 0.01 <= health.uptime_s <= time.monotonic() - begun
+
+
+class HalfLoaded(ScriptedGroup):
+    """A group that has the model `a` and no other."""
+
+    def is_loaded(self, key: str) -> bool:
+        """Tell."""
+        return key == "a"
+
+
+def test_readiness_is_counted_as_the_manifest_says() -> None:
+    """One of two models makes a process ready where any is enough, and not where all must be."""
+
+    async def ready(readiness: Readiness) -> bool:
+        group = HalfLoaded(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID, "b": SAID}, group), quick(), readiness, {})
+        health.watch("a")
+        await asyncio.sleep(0.02)
+        health.stop()
+        return health.is_all_ready
+
+    assert [asyncio.run(ready("any")), asyncio.run(ready("all"))] == [True, False]
+
+
+def test_changes_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A line when a model becomes ready or stops being so, not one for each verdict."""
+    caplog.set_level("INFO")
+    script = verdicts("passed", "passed", "predictor-failed", "predictor-failed")
+    asyncio.run(reasons_seen(script, "predictor-failed"))
+    assert caplog.messages == [
+        "model `a`: ready=True (passed)",
+        "model `a`: ready=False (predictor-failed)",
     ]
 
 
@@ -211,6 +307,41 @@ def test_a_score_as_gate() -> None:
     assert asyncio.run(seen()) == ["self-test-pending", below, "passed", below]
 
 
+def test_scores_below_their_minimum_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """All that are, in one line, when it begins and when it ends."""
+    values = iter([0.5, 0.5, 0.9, 0.9])
+
+    def script(kind: Kind) -> Frame:
+        if kind == Kind.SELF_TEST:
+            return PASSED
+        value = next(values, 0.9)
+        names = ("f1", "recall")
+        return frame_of(
+            Kind.ANSWER, [{"name": n, "value": value, "direction": "higher"} for n in names]
+        )
+
+    minimum = {"f1": 0.6, "recall": 0.7}
+
+    async def run() -> None:
+        health = Health(
+            catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all", {"a": minimum}
+        )
+        health.watch("a")
+        begun = time.monotonic()
+        while len(caplog.messages) < 2 and time.monotonic() - begun < 5:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.02)
+        health.stop()
+
+    caplog.set_level("WARNING")
+    asyncio.run(run())
+    assert caplog.messages == [
+        "model `a`: `f1` is 0.5, at least 0.6 is demanded; "
+        "`recall` is 0.5, at least 0.7 is demanded",
+        "model `a`: scores well again",
+    ]
+
+
 def test_a_gate_waits_for_the_first_score() -> None:
     """A model whose score is a gate is not ready before it was scored."""
 
@@ -268,6 +399,49 @@ def test_a_failed_score_is_tried_again() -> None:
         "model `a` was not scored yet; the last try ended in `deadline-passed`",
     ]
     assert scores == [{"name": "score", "value": 0.5, "direction": "higher"}]
+
+
+def test_only_a_failed_score_is_tried_again_soon() -> None:
+    """After a failure the limit of a score is waited for, after a success the long interval."""
+    refused = frame_of(Kind.REFUSAL, {"code": "output-not-json", "detail": "…"})
+    settings = Settings.read(
+        {"STEVEDORE_SCORE_LIMIT_S": "0.005", "STEVEDORE_SCORE_INTERVAL_S": "600"}
+    )
+
+    async def asked() -> int:
+        left = iter([refused, SCORES])
+
+        def script(kind: Kind) -> Frame:
+            return PASSED if kind == Kind.SELF_TEST else next(left, SCORES)
+
+        group = ScriptedGroup(script)
+        health = Health(catalogue_of({"a": SAID}, group), settings, "all", {})
+        health.watch("a")
+        await asyncio.sleep(0.05)
+        health.stop()
+        return group.asked.count(Kind.SCORE_EXAMPLES)
+
+    assert asyncio.run(asked()) == 2
+
+
+def test_the_age_of_scores_has_milliseconds() -> None:
+    """No more digits than it means anything, and no fewer."""
+
+    async def ages() -> list[float]:
+        group = ScriptedGroup(verdicts("passed"))
+        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
+        health.watch("a")
+        await asyncio.sleep(0.01)
+        seen = []
+        for _ in range(20):
+            await asyncio.sleep(0.003)
+            seen.append(float(str(health.scores("a")["age_s"])))
+        health.stop()
+        return seen
+
+    seen = asyncio.run(ages())
+    assert seen == [round(age, 3) for age in seen]
+    assert seen != [round(age, 2) for age in seen]
 
 
 def switched(switch: Path) -> str:

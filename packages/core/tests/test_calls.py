@@ -1,7 +1,7 @@
 """Calls: bytes in, bytes out, and every failure called by its name."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -190,9 +190,10 @@ def test_a_payload_that_breaks_the_schema_is_refused() -> None:
     """The violations come with it, and a Predictor's failure is something else."""
     predictor = stepping(same, {"type": "array"})
     for call in (calls.predict, calls.score):
-        with pytest.raises(PayloadInvalid) as caught:
-            call(predictor, b"1")
-        assert [violation.pointer for violation in caught.value.violations] == [""]
+        for body, envelope in ((b"1", False), (b'{"predictor":"m","payload":1}', True)):
+            with pytest.raises(PayloadInvalid) as caught:
+                call(predictor, body, envelope=envelope)
+            assert [violation.pointer for violation in caught.value.violations] == [""]
 
 
 @pytest.mark.parametrize("output", [object(), {1}, b"x", float("nan"), [float("inf")], "\ud800"])
@@ -253,15 +254,21 @@ def many(predictor: Predictor, *bodies: bytes) -> list[bytes | str]:
     return [result if isinstance(result, bytes) else result.code for result in results]
 
 
+def counted(step: Step) -> tuple[Step, list[list[float]]]:
+    """Return the step, and the list of what it was run on."""
+    runs: list[list[float]] = []
+
+    def run(numbers: list[float]) -> Any:
+        runs.append(list(numbers))
+        return step(numbers)
+
+    return run, runs
+
+
 def test_many_are_run_once() -> None:
     """All that can be run together is one call of the model, and each gets its own part."""
-    runs = []
-
-    def counted(numbers: list[float]) -> list[float]:
-        runs.append(list(numbers))
-        return doubled(numbers)
-
-    assert many(batched(counted), b"[1]", b"[2,3]", b"[4]") == [b"[2]", b"[4,6]", b"[8]"]
+    step, runs = counted(doubled)
+    assert many(batched(step), b"[1]", b"[2,3]", b"[4]") == [b"[2]", b"[4,6]", b"[8]"]
     assert runs == [[1, 2, 3, 4]]
 
 
@@ -293,9 +300,34 @@ def test_a_bad_request_fails_alone(bad: bytes, answer: str) -> None:
 
 
 def test_an_answer_that_cannot_be_written_fails_alone() -> None:
-    """NaN for one instance is no failure of the others."""
-    predictor = batched(lambda numbers: [1 / n if n else float("nan") for n in numbers])
-    assert many(predictor, b"[1]", b"[0]", b"[2]") == [b"[1.0]", "output-not-json", b"[0.5]"]
+    """NaN for one instance is no failure of the others, and nothing is run again for it."""
+    step, runs = counted(lambda numbers: [1 / n if n else float("nan") for n in numbers])
+    assert many(batched(step), b"[1]", b"[0]", b"[2]") == [b"[1.0]", "output-not-json", b"[0.5]"]
+    assert runs == [[1, 0, 2]]
+
+
+def test_what_is_refused_is_read_once_and_divides_nobody() -> None:
+    """A bad request is not looked at again, and what stands around it goes together."""
+    step, runs = counted(doubled)
+
+    class Reading(Batched):
+        bodies: ClassVar[list[bytes]] = []
+
+        def read_payload(self, body: bytes) -> Json:
+            self.bodies.append(body)
+            return super().read_payload(body)
+
+    predictor = Reading(step, "m", [1, 2], NUMBERS, [1], ANY)
+    assert many(predictor, b"[1]", b"{", b"[2]") == [b"[2]", "body-not-json", b"[4]"]
+    assert predictor.bodies == [b"[1]", b"{", b"[2]"]
+    assert runs == [[1, 2]]
+
+
+def test_one_that_fails_is_run_once() -> None:
+    """What was alone from the beginning is not run alone once more."""
+    step, runs = counted(doubled)
+    assert many(batched(step), b"[13]", b"{") == ["predictor-failed", "body-not-json"]
+    assert runs == [[13]]
 
 
 class Nullable(Stepping):
@@ -344,8 +376,11 @@ def test_a_payload_that_is_no_array_is_run_alone() -> None:
 
 
 def test_arrays_are_split_too() -> None:
-    """What numpy returns is cut like a list."""
-    tuples = batched(lambda numbers: tuple(2 * n for n in numbers))
-    assert many(tuples, b"[1]", b"[2,3]") == [b"[2]", b"[4,6]"]
-    arrays = batched(lambda numbers: np.array(numbers) * 2)
-    assert many(arrays, b"[1]", b"[2,3]") == [b"[2]", b"[4,6]"]
+    """What numpy returns is cut like a list, and so is a tuple."""
+    returned: list[Step] = [
+        lambda numbers: tuple(2 * n for n in numbers),
+        lambda numbers: np.array(numbers) * 2,
+    ]
+    for step, runs in map(counted, returned):
+        assert many(batched(step), b"[1]", b"[2,3]") == [b"[2]", b"[4,6]"]
+        assert runs == [[1, 2, 3]]

@@ -1,6 +1,7 @@
 """Frames: the bytes between front and worker."""
 
 import struct
+import sys
 
 import pytest
 
@@ -52,6 +53,17 @@ def test_a_long_body_is_put_together_once() -> None:
     assert found[-1] == [frame]
 
 
+def test_the_pieces_of_a_long_body_are_not_copied() -> None:
+    """A piece in the middle is kept as it came, also behind a frame that ended."""
+    frame = Frame(0, Kind.ANSWER, 0, b"x" * 1_000)
+    first, piece = pack([frame, frame])[:1_030], b"y" * 10
+    buffer = FrameBuffer()
+    assert buffer.feed(first) == [frame]
+    before = sys.getrefcount(piece)
+    assert buffer.feed(piece) == []
+    assert sys.getrefcount(piece) == before + 1
+
+
 def test_a_frame_that_is_too_long_is_not_awaited() -> None:
     """The header is enough to know."""
     header = bytearray(pack([Frame(0, Kind.ANSWER, 0, b"")]))
@@ -72,6 +84,20 @@ def test_what_the_header_cannot_hold_is_an_error(frame: Frame) -> None:
         pack([frame])
 
 
-def test_the_longest_body_fits_the_header() -> None:
-    """The length of every allowed body can be written."""
-    assert MAX_BODY_BYTES < 2**32
+def test_what_stands_on_the_wire() -> None:
+    """No two kinds share a number, and the largest figures are those that the header can hold."""
+    assert {kind.name: kind.value for kind in Kind} == {
+        "PREDICT": 1,
+        "SCORE": 2,
+        "PREDICT_ENVELOPE": 3,
+        "SCORE_ENVELOPE": 4,
+        "SELF_TEST": 5,
+        "SCORE_EXAMPLES": 6,
+        "LOAD": 7,
+        "LOADED": 16,
+        "LOAD_FAILED": 17,
+        "ANSWER": 18,
+        "REFUSAL": 19,
+    }
+    assert MAX_FOLLOWING == 2**16 - 1
+    assert MAX_BODY_BYTES == 64 * 2**20 < 2**32

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stevedore_core.layout import Layout
+from stevedore_core.layout import IMAGE_ROOT, Layout
 
 LAYOUT = Layout(root=Path("/layout"))
 
@@ -37,6 +37,11 @@ def test_weights() -> None:
     package = LAYOUT.model("iris", "1.0.0") / "stevedore_model_iris"
     assert Layout.around(package) == LAYOUT
     assert LAYOUT.weights("abc") == Path("/layout/weights/abc")
+
+
+def test_image() -> None:
+    """In an image the layout is where the documents say."""
+    assert Path("/opt/stevedore") == IMAGE_ROOT
 
 
 def test_no_layout() -> None:

@@ -83,6 +83,23 @@ def test_round_trip(tmp_path: Path) -> None:
     assert (tmp_path / "lock" / "front.txt").read_text() == FRONT_TXT
 
 
+def test_a_directory_that_is_not_there_is_made(tmp_path: Path) -> None:
+    """Whoever writes a lock makes no directory first."""
+    LOCK.write(tmp_path / "compositions" / "bundle")
+    assert Lock.read(tmp_path / "compositions" / "bundle") == LOCK
+
+
+def test_unknown_keys(tmp_path: Path) -> None:
+    """A key that nobody reads is refused, in whichever table it stands."""
+    LOCK.write(tmp_path)
+    for table in ("environments", "wheels", "models"):
+        edit(tmp_path / "lock.toml", f"[[{table}]]\n", f"[[{table}]]\nextra = 1\n")
+    told = [line.partition(";")[0] for line in refusal(tmp_path).splitlines()[1:]]
+    assert told == [
+        f"  `{table}[1].extra`: unknown key" for table in ("environments", "wheels", "models")
+    ]
+
+
 def test_without_a_base(tmp_path: Path) -> None:
     """A manifest that names no base gives a lock that names none."""
     lock = replace(LOCK, base=None)
@@ -201,9 +218,19 @@ def test_several_versions(tmp_path: Path) -> None:
     assert lock.model("iris") == LOCK.models[0]
     assert lock.model("iris", "1.1.0") == newer
     assert lock.restrict("iris", "1.1.0").models == (replace(newer, environment="default"),)
-    for absent in (("iris", "2.0.0"), ("tulip", None)):
-        with pytest.raises(KeyError):
-            lock.model(*absent)
+    named: list[tuple[str, str | None, object]] = [
+        ("iris", "2.0.0", ("iris", "2.0.0")),
+        ("tulip", None, "tulip"),
+    ]
+    for name, version, absent in named:
+        with pytest.raises(KeyError) as caught:
+            lock.model(name, version)
+        assert caught.value.args == (absent,)
+    assert list(lock.keys.items()) == [
+        (LOCK.models[0], "iris"),
+        (LOCK.models[1], "digits"),
+        (newer, "iris@1.1.0"),
+    ]
 
 
 def test_two_versions_in_one_environment(tmp_path: Path) -> None:

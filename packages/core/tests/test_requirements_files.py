@@ -53,3 +53,10 @@ def test_no_pin(line: str) -> None:
     assert str(caught.value) == (
         f"default.txt: expected a pin such as `numpy==2.2.6 --hash=sha256:…`, found `{line[:60]}`"
     )
+
+
+def test_a_long_line_is_shown_in_part() -> None:
+    """Sixty characters are enough to find it."""
+    with pytest.raises(DocumentInvalid) as caught:
+        parse_pins("a" * 61, file="default.txt")
+    assert str(caught.value).endswith(f"found `{'a' * 60}`")

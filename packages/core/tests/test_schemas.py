@@ -1,8 +1,10 @@
 """`Schema`: what compiles, what is refused and in which words, and that nothing is ever fetched."""
 
+import json
+
 import pytest
 
-from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
+from stevedore_core.errors import BodyNotJson, PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.schemas import Schema
 from stevedore_core.strict_json import Json
 
@@ -83,6 +85,25 @@ def test_a_schema_that_does_not_compile_says_where(document: Json, reason: str) 
     assert refusal(document) == UNUSABLE + reason
 
 
+@pytest.mark.parametrize("pattern", ["(?=a)b", r"(a)\1"])
+def test_a_pattern_that_takes_more_than_linear_time_is_refused(pattern: str) -> None:
+    """The engine has no look-around and no back-references, and the refusal says so."""
+    assert refusal({"properties": {"a": {"pattern": pattern}}}) == (
+        f"{UNUSABLE}at `/properties/a/pattern`: not a pattern of linear time (no look-around, "
+        "no back-references)"
+    )
+
+
+def test_a_schema_that_branches_too_often_is_refused() -> None:
+    """4,096 subschemas may look at one value, and not one more."""
+    most: list[Json] = [{"type": "integer"}] * 4_096
+    assert violations({"anyOf": most}, 1) == []
+    assert refusal({"anyOf": [*most, True]}) == (
+        f"{UNUSABLE}4097 of its subschemas may look at one value, at most 4096 are checked in "
+        "time; branch less often in `allOf`, `anyOf` and `oneOf`"
+    )
+
+
 def test_what_is_no_json_in_a_schema_is_refused() -> None:
     """A Predictor's author may hand over Python values that JSON does not have."""
     document: Json = {"enum": {1, 2}}  # type: ignore[dict-item]  # the mistake in question
@@ -123,8 +144,9 @@ def test_at_most_ten_violations_are_listed_in_order() -> None:
         ({"a": ["x"] * 10_001}, "/a/0"),
         ([["x"] * 101] * 100, "/0/0"),
         ([1] * 500_000 + ["x"] * 500_000, "/500000"),
+        ([*[1] * 9_999, ["x", "x"]], "/9999/0"),
     ],
-    ids=["array", "in an object", "rows", "late"],
+    ids=["array", "in an object", "rows", "late", "in the last"],
 )
 def test_only_the_first_violation_of_a_large_payload_is_looked_for(
     payload: Json, pointer: str
@@ -137,6 +159,26 @@ def test_only_the_first_violation_of_a_large_payload_is_looked_for(
     }
     found = violations(integers, payload)
     assert found == [(pointer, 'the value is not of types "integer", "array", "object"')]
+
+
+def test_of_a_schema_that_branches_fewer_violations_are_listed() -> None:
+    """Each subschema that looks at a value may cost a message: 100 looks leave 100 values."""
+    schema: Json = {"items": {"anyOf": [{"type": "integer"}] * 100}}
+    assert len(violations(schema, ["x"] * 100)) == 10
+    assert len(violations(schema, ["x"] * 101)) == 1
+
+
+@pytest.mark.parametrize("kind", ["number", "string"])
+def test_bodies_are_read_and_checked(kind: str) -> None:
+    """With a decoder of its own or without, a schema gives the payload, or says what is wrong."""
+    schema = Schema.compile({"type": "array", "items": {"type": kind}}, where="m: schema")
+    good, bad = (b"[2.5]", b'["x"]')[:: 1 if kind == "number" else -1]
+    assert schema.read(good) == json.loads(good)
+    with pytest.raises(PayloadInvalid) as caught:
+        schema.read(bad)
+    assert caught.value.violations == (Violation("/0", f'the value is not of type "{kind}"'),)
+    with pytest.raises(BodyNotJson):
+        schema.read(b"[1,]")
 
 
 def test_pointers_escape_what_json_pointer_reserves() -> None:

@@ -248,8 +248,6 @@ class WorkerGroup:
             if call.admitted_at + self._settings_of[model].deadline_s > now:
                 self._set_deadline(call)
                 return
-            del self._open[model][call]
-            self._queue.drop(call)
             if not call.answer.done():
                 call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
