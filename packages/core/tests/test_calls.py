@@ -192,7 +192,7 @@ def test_a_payload_that_breaks_the_schema_is_refused() -> None:
     for call in (calls.predict, calls.score):
         for body, envelope in ((b"1", False), (b'{"predictor":"m","payload":1}', True)):
             with pytest.raises(PayloadInvalid) as caught:
-                call(predictor, body, envelope=envelope)
+                call(predictor, body, is_envelope=envelope)
             assert [violation.pointer for violation in caught.value.violations] == [""]
 
 
