@@ -190,9 +190,9 @@ def test_a_payload_that_breaks_the_schema_is_refused() -> None:
     """The violations come with it, and a Predictor's failure is something else."""
     predictor = stepping(same, {"type": "array"})
     for call in (calls.predict, calls.score):
-        for body, envelope in ((b"1", False), (b'{"predictor":"m","payload":1}', True)):
+        for body, is_envelope in ((b"1", False), (b'{"predictor":"m","payload":1}', True)):
             with pytest.raises(PayloadInvalid) as caught:
-                call(predictor, body, envelope=envelope)
+                call(predictor, body, is_envelope=is_envelope)
             assert [violation.pointer for violation in caught.value.violations] == [""]
 
 
