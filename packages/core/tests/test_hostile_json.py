@@ -120,6 +120,7 @@ def too_deep() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.clock
 @pytest.mark.fault("D1")
 def test_what_is_nested_too_deep_is_refused_at_once(
     figure: Callable[[str], None], scale: Callable[[int, int], int]

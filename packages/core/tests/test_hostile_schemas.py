@@ -256,6 +256,7 @@ def seconds(check: Callable[[str], object], text: str) -> float:
     return time.perf_counter() - begun
 
 
+@pytest.mark.clock
 @pytest.mark.fault("E2")
 def test_catastrophic_patterns_take_linear_time(
     figure: Callable[[str], None], scale: Callable[[int, int], int]
@@ -277,6 +278,7 @@ def test_catastrophic_patterns_take_linear_time(
     figure(f"{len(SLOW)} patterns on 50,000 characters, the slowest in {1e3 * slowest_s:.1f} ms")
 
 
+@pytest.mark.clock
 @pytest.mark.control("E2")
 def test_a_backtracking_engine_is_seen() -> None:
     """Python's engine takes longer than is allowed on the first of the patterns and 25 letters."""
@@ -352,6 +354,7 @@ BUSY: dict[str, tuple[Json, Json]] = {
 }
 
 
+@pytest.mark.clock
 @pytest.mark.fault("E3")
 def test_what_keeps_a_validator_busy_is_checked_in_time(
     figure: Callable[[str], None], scale: Callable[[int, int], int]
@@ -381,6 +384,7 @@ def test_branches_that_double_too_often_are_refused(keyword: str, inside: bool) 
         )
 
 
+@pytest.mark.clock
 @pytest.mark.control("E3")
 def test_a_validator_that_lists_all_would_take_too_long() -> None:
     """What is told of 1,000 items under 16 branches, and not of one, takes longer by far."""
