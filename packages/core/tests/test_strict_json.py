@@ -84,13 +84,37 @@ def test_nesting_is_allowed_up_to_the_limit(opening: str, inside: str, closing: 
 
 @pytest.mark.parametrize(
     "text",
-    ["[" * 500, '"' + "[" * 500, '\\"' + "[{" * 500, "\\\\" * 3 + "[" * 500, "]" * 500 + "["],
+    [
+        "[" * 500,
+        '"' + "[" * 500,
+        '\\"' + "[{" * 500,
+        "\\\\" * 3 + "[" * 500,
+        "]" * 500 + "[",
+        "[" * 500 + "\\",
+    ],
 )
 def test_brackets_in_strings_are_not_nesting(text: str) -> None:
     """Only containers nest; brackets and escaped quotes in strings and keys do not."""
     values: list[Json] = [text, [text, {text: text}, [[text]]]]
     for value in values:
         assert decode(json.dumps(value).encode()) == value
+
+
+def test_brackets_in_strings_of_a_long_body_are_not_nesting() -> None:
+    """Wherever a long body is cut while it is looked through, in a string or between two."""
+    numbers = [0] * 40_000
+    value: Json = ["a" * 70_000 + "[" * 500, numbers, "[" * 500, numbers, "[" * 500, [[]] * 70]
+    assert decode(json.dumps(value).encode()) == value
+
+
+@pytest.mark.parametrize("beside", ["[],", "{},", "[{}],"])
+def test_nesting_is_allowed_up_to_the_limit_beside_others(beside: str) -> None:
+    """64 levels are read among many containers too, and 65 are not."""
+    deepest = f"[{beside * 100}{'[' * 62}[]{']' * 62}]".encode()
+    assert decode(deepest) == json.loads(deepest)
+    with pytest.raises(BodyNotJson) as caught:
+        decode(b"[" + deepest + b"]")
+    assert str(caught.value) == "the body is nested more than 64 levels deep"
 
 
 @pytest.mark.parametrize("container", [[], {}, {"a": []}])
@@ -157,6 +181,13 @@ def test_a_float_that_would_be_infinite_is_refused(number: str, around: str) -> 
     assert math.isinf(json.loads(number))
     with pytest.raises(BodyNotJson) as caught:
         decode(around.format(number).encode())
+    assert str(caught.value) == TOO_LARGE
+
+
+def test_infinite_floats_of_all_looks_are_refused() -> None:
+    """One that looks large in each way hides none of the others."""
+    with pytest.raises(BodyNotJson) as caught:
+        decode(b'["x", 1e400, 1e+400, %b]' % (b"1" * 210))
     assert str(caught.value) == TOO_LARGE
 
 
@@ -269,6 +300,28 @@ def test_what_has_no_json_form_is_refused(make: Callable[[], object]) -> None:
         with pytest.raises(OutputNotJson) as caught:
             encode(value)
         assert str(caught.value).startswith("the output has no JSON form: ")
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (deep(), "Recursion limit reached"),
+        ([2**70, deep()], "it is nested too deep"),
+        (10**5_000, "Exceeds the limit (4300 digits) for integer string conversion"),
+    ],
+    ids=["deep", "deep beside a large integer", "5,000 digits"],
+)
+def test_the_refusal_says_what_is_too_much(value: object, reason: str) -> None:
+    """Of the levels, or of the digits."""
+    with pytest.raises(OutputNotJson) as caught:
+        encode(value)
+    assert str(caught.value).partition(";")[0] == f"the output has no JSON form: {reason}"
+
+
+def test_nan_is_null_for_whom_that_is_enough() -> None:
+    """Where it is asked for, NaN and Infinity are written as null, and null as ever."""
+    value = [math.nan, None, {"a": np.array([math.inf, 1.5])}]
+    assert encode(value, nan_as_null=True) == b'[null,null,{"a":[null,1.5]}]'
 
 
 def test_the_refusal_names_the_type() -> None:
@@ -397,6 +450,42 @@ def test_a_key_twice_in_a_long_body_is_refused() -> None:
     with pytest.raises(BodyNotJson) as caught:
         decode(body.replace(b'"b"', b'"\\u0061"', 1))
     assert str(caught.value) == "the body is not strict JSON: one object has the same key twice"
+
+
+@pytest.mark.parametrize(
+    ("length", "keys", "arrays", "objects", "place"),
+    [
+        (LONG_BYTES, 1_000, 500, 500, ""),
+        (LONG_BYTES - 1, 1_000, 500, 500, ", at line 1 column"),
+        (LONG_BYTES, 999, 500, 500, ", at line 1 column"),
+        (LONG_BYTES, 1_000, 501, 500, ", at line 1 column"),
+        (LONG_BYTES, 1_000, 500, 501, ", at line 1 column"),
+    ],
+)
+def test_a_key_twice_is_told_with_its_place_but_in_a_long_body_with_many_keys(
+    length: int, keys: int, arrays: int, objects: int, place: str
+) -> None:
+    """From 256 KiB, 1,000 keys and up to 1,000 containers on, keys are counted after reading."""
+    inside = ",".join(["[]"] * (arrays - 1) + ["{}"] * (objects - 1))
+    entries = ",".join(f'"{n or 1}":0' for n in range(keys - 1))
+    body = f'{{{entries},"more":[{inside}]}}'.encode()
+    with pytest.raises(BodyNotJson) as caught:
+        decode(body.ljust(length))
+    told = str(caught.value).rstrip("0123456789 ")
+    assert told == f"the body is not strict JSON: one object has the same key twice{place}"
+
+
+def test_a_long_body_with_many_keys_is_not_deep() -> None:
+    """Its nesting is bounded like that of any other."""
+    entries = b",".join(b'"%d":0' % n for n in range(1_000))
+    for depth in (MAX_DEPTH - 1, MAX_DEPTH):
+        body = b'{%b,"a":%b%b}' % (entries, b"[" * depth, b"]" * depth)
+        if depth < MAX_DEPTH:
+            assert decode(body.ljust(LONG_BYTES)) == json.loads(body)
+            continue
+        with pytest.raises(BodyNotJson) as caught:
+            decode(body.ljust(LONG_BYTES))
+        assert str(caught.value) == "the body is nested more than 64 levels deep"
 
 
 def test_long_bodies_are_read_without_collections() -> None:
