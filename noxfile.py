@@ -192,11 +192,14 @@ def scaffold_torch(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON, tags=["test"], allow_parallel=True)
 def docs(session: nox.Session) -> None:
-    """Hold the documents against the code, and run what they show: `-- --write` renews a page."""
+    """Hold the documents against the code, and run what they show: `-- --write` renews copies."""
     install(session, "packages")
     install_own(session)
     if "--write" in session.posargs:
+        session.env["PYTHONPATH"] = "packages/build/tests"
+        session.run("python", "packages/build/tests/written.py")
         session.run("python", "tests/docs/commands_page.py")
+        session.run("python", "tests/mutants/mutant_table.py")
         return
     with alone_with("port-8000"), alone_with("image-bundle"):
         documents = ["tests/docs", "tests/faults", "tests/mutants", "tests/mutation"]

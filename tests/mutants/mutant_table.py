@@ -1,6 +1,6 @@
 """`docs/mutants.md`: how many mutants each rule gives, how many are caught, and the others.
 
-`python tests/mutants/mutant_table.py` writes it; `test_mutants` holds it against a fresh run.
+`nox -s docs -- --write` writes it; `test_mutants` holds it against a fresh run.
 """
 
 import tempfile
@@ -41,7 +41,7 @@ that the message names the file, the key, and what was expected or may have been
 are [tests/mutants/rules.toml](../tests/mutants/rules.toml), which stood there before the checks
 did. What means the same as before is no mutant: other words for people, another order.
 
-`python tests/mutants/mutant_table.py` writes this page, and a test holds it against a fresh run.
+`nox -s docs -- --write` writes this page, and a test holds it against a fresh run.
 
 """
 HEAD: Final = """\

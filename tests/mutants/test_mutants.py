@@ -55,7 +55,7 @@ def test_the_others_have_a_reason(results: list[tuple[Mutant, Catch]]) -> None:
 def test_the_document_is_up_to_date(results: list[tuple[Mutant, Catch]]) -> None:
     """Who changes a file, a rule or a check writes the document anew."""
     assert DOCUMENT.read_text(encoding="utf-8") == render(results), (
-        "run `python tests/mutants/mutant_table.py`"
+        "run `nox -s docs -- --write`"
     )
 
 

@@ -1,7 +1,7 @@
 """What this repository shares with the workspaces that `ml-stevedore init` writes: one text.
 
-`python packages/build/tests/written.py` writes the copies anew after a change; a test holds them
-against what they are copies of.
+`nox -s docs -- --write` writes the copies anew after a change; a test holds them against what they
+are copies of.
 """
 
 import re

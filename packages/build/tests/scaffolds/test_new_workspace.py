@@ -59,7 +59,7 @@ def git(root: Path, *arguments: str) -> list[str]:
 def test_one_text(name: str) -> None:
     """What this repository shares with a written workspace is one text, and the copy is that."""
     copy = (TEMPLATE / name).read_text(encoding="utf-8")
-    advice = "run `python packages/build/tests/written.py`"
+    advice = "run `nox -s docs -- --write`"
     assert copy == written.shared_texts()[name], f"templates/workspace/{name} differs: {advice}"
 
 
