@@ -31,7 +31,7 @@ from stevedore_build.workspace import OWN_PREFIX
 from stevedore_core.layout import IMAGE_ROOT
 from stevedore_core.lock import Environment, Lock, LockedModel
 from stevedore_core.manifest import Manifest
-from stevedore_core.requirements_files import Pin
+from stevedore_core.requirements_files import Pin, format_pins
 
 __all__ = ["SBOM", "Layer", "layers_of"]
 
@@ -182,7 +182,7 @@ class _Maker:
 
     def _install(self, name: str, pins: tuple[Pin, ...], place: Path) -> None:
         listed = place.parent / "requirements.txt"
-        listed.write_text("".join(pin.line() for pin in pins), encoding="utf-8")
+        listed.write_text(format_pins(pins), encoding="utf-8")
         command = [uv_program(), "pip", "install", "--quiet", "--target", str(place), "--no-deps"]
         command += ["--require-hashes", "--only-binary", ":all:", "--link-mode", "copy"]
         command += ["--python-platform", self.platform.wheels]

@@ -16,7 +16,7 @@ from stevedore_build.platforms import PLATFORMS
 from stevedore_build.processes import run, uv_program
 from stevedore_build.wheels.building import OwnWheel
 from stevedore_build.workspace import is_own
-from stevedore_core.requirements_files import Pin, parse_pins
+from stevedore_core.requirements_files import Pin, format_pins, parse_pins
 
 __all__ = ["closure", "explain", "resolve"]
 
@@ -91,7 +91,7 @@ def _compile(
         (place / "pyproject.toml").write_text(_settings(python), "utf-8")
         (place / "in.txt").write_text("".join(f"{line}\n" for line in requirements), "utf-8")
         (place / "constraints.txt").write_text(_without_hashes(constraints), "utf-8")
-        (place / "out.txt").write_text("".join(pin.line() for pin in preferred), "utf-8")
+        (place / "out.txt").write_text(format_pins(preferred), "utf-8")
         command = [uv_program(), "pip", "compile", "in.txt", "--constraints", "constraints.txt"]
         command += ["--output-file", "out.txt", "--universal", "--python-version", python]
         command += ["--no-build", "--no-annotate", "--no-header", *options]

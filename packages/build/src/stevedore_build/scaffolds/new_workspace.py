@@ -21,7 +21,7 @@ from stevedore_build.errors import IndexFailed, ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run, uv_program
 from stevedore_build.wheels.own_packages import OWN_WHEELS
 from stevedore_build.workspace import OWN_PINS, OWN_PREFIX, Workspace
-from stevedore_core.requirements_files import Pin, parse_pins
+from stevedore_core.requirements_files import Pin, format_pins, parse_pins
 
 __all__ = ["TEMPLATE", "init_workspace"]
 
@@ -126,8 +126,7 @@ def _from_wheels(wheels: Path, *, keep: Path) -> Mapping[str, str]:
         pins.append(Pin(name=name, version=version, marker=None, sha256s=(sha256,)))
         versions[folder] = version
         shutil.copyfile(file, keep / file.name)
-    text = "".join(pin.line() for pin in pins)
-    (keep.parent / OWN_PINS.name).write_text(text, encoding="utf-8")
+    (keep.parent / OWN_PINS.name).write_text(format_pins(pins), encoding="utf-8")
     return versions
 
 

@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, Final, TypeAlias
 
 from stevedore_build.versions import PARTS, Part
+from stevedore_core.json_pointers import escape
 from stevedore_core.strict_json import Json
 
 __all__ = ["Change", "compare", "least_part"]
@@ -92,7 +93,7 @@ def _compared_properties(old: _Table, new: _Table, at: str) -> Iterator[Change]:
     for name in before.keys() | after.keys():
         was, now = before.get(name, old.get(others, True)), after.get(name, new.get(others, True))
         if name in before and name in after:
-            yield from _compared(was, now, f"{at}/{names}/{_step(name)}")
+            yield from _compared(was, now, f"{at}/{names}/{escape(name)}")
         else:
             part = "major" if is_matched else least_part(_compared(was, now, ""))
             yield _change(before, after, name, f"{at}/{names}", part)
@@ -232,7 +233,7 @@ def _refers_to_itself(document: Json) -> bool:
 
 def _change(old: _Table, new: _Table, key: str, at: str, part: Part) -> Change:
     before, after = (_shown(s[key]) if key in s else "nothing" for s in (old, new))
-    return Change(pointer=f"{at}/{_step(key)}", old=before, new=after, part=part)
+    return Change(pointer=f"{at}/{escape(key)}", old=before, new=after, part=part)
 
 
 def _only(schema: _Table, keys: Iterable[str]) -> _Table:
@@ -251,8 +252,3 @@ def _text(value: object) -> str:
 def _shown(value: object) -> str:
     text = _text(value)
     return text if len(text) <= _MAX_SHOWN_CHARS else f"{text[: _MAX_SHOWN_CHARS - 1]}…"
-
-
-def _step(key: str) -> str:
-    """Return a key as a step of a JSON Pointer."""
-    return key.replace("~", "~0").replace("/", "~1")

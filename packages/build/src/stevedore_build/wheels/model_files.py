@@ -18,6 +18,7 @@ from stevedore_build.workspace import Package
 from stevedore_core.errors import BodyNotJson, PayloadInvalid, SchemaInvalid
 from stevedore_core.fetched_files import fetched_in
 from stevedore_core.fields import SHA256, Fields, quote
+from stevedore_core.json_pointers import pointer_of, steps_of
 from stevedore_core.schema_faults import schema_faults
 from stevedore_core.schemas import Schema
 from stevedore_core.spelling import did_you_mean
@@ -121,7 +122,7 @@ def _example_problems(schema: Json, schema_name: str, example: Json) -> list[str
     for error in judge.iter_errors(example):
         rule = _rule(error.absolute_schema_path, schema)
         said = (
-            f"`{_pointer(error.absolute_path)}`: expected what `{schema_name}` says at `{rule}`, "
+            f"`{pointer_of(error.absolute_path)}`: expected what `{schema_name}` says at `{rule}`, "
             f"{_shown(error.validator_value)}, found {_found(error)}"
         )
         count += rule in found
@@ -152,13 +153,13 @@ def _rule(path: Any, schema: Json) -> str:
     at: Any = schema
     for step in path:
         while isinstance(at, dict) and step not in at and str(at.get("$ref")).startswith("#/"):
-            steps = str(at["$ref"])[2:].split("/")
+            steps = steps_of(str(at["$ref"]))
             at = schema
             for name in steps:
-                at = at[name.replace("~1", "/").replace("~0", "~")]
-        steps.append(str(step).replace("~", "~0").replace("/", "~1"))
+                at = at[name]
+        steps.append(str(step))
         at = at[step] if isinstance(at, dict | list) else None
-    return "".join(f"/{step}" for step in steps)
+    return pointer_of(steps)
 
 
 def _record_problems(weights: Path) -> list[str]:
@@ -211,8 +212,3 @@ def _check_created(fields: Fields) -> None:
 def _shown(value: Json) -> str:
     text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
     return f"`{text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + '…'}`"
-
-
-def _pointer(path: Any) -> str:
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "".join(f"/{step}" for step in steps)
