@@ -16,14 +16,16 @@ import pytest
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
 from stevedore_api.cgroup import MemoryBound
+from stevedore_core.strict_json import MAX_CONTAINERS
 
 pytestmark = pytest.mark.clock
 
 LIMIT_BYTES = 256 << 20
 GROUPS = Path("/sys/fs/cgroup/memory")
 JSON = {"content-type": "application/json"}
-BIG = b'{"do":"echo","value":[' + b",".join([b"[]"] * (2 << 20)) + b"]}"
-"""6 MiB that become 144."""
+MOST_OBJECTS = b",".join([b'{"":0}'] * (MAX_CONTAINERS - 2))
+BIG = b'{"do":"echo","value":[' + MOST_OBJECTS + b",0" * (2 << 20) + b"]}"
+"""7 MiB that become 140."""
 SMALL = b'{"do":"echo","value":1}'
 
 HOLDING = """
