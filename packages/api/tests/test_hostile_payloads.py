@@ -337,7 +337,7 @@ def test_random_traffic_is_answered_as_by_the_model_alone(
 ) -> None:
     """Whatever is sent, status and prediction are the model's own; only the model itself is 500."""
     predictor = alone()
-    bodies = traffic(scale(8_000, 80_000))
+    bodies = traffic(scale(8_000, 100_000))
     assert disagreements(server, predictor, bodies) == []
     statuses = [expected(predictor, body)[0] for body in bodies]
     assert {200, 400, 422} <= set(statuses) <= {200, 400, 422, 500}
