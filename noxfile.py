@@ -60,6 +60,8 @@ def test_clock(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style with ruff."""
     install(session, "lint")
+    # It would leave one wherever a `pyproject.toml` is, within what tests are recorded for, too.
+    session.env["RUFF_CACHE_DIR"] = str(ROOT / ".ruff_cache")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 

@@ -11,8 +11,6 @@ from batched_model import batched
 from callers import Callers, Order, order
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
-pytestmark = pytest.mark.clock
-
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 
@@ -148,6 +146,7 @@ def resident(server: Server) -> int:
     return server.get("/metrics").text.count("stevedore_worker_resident_bytes{")
 
 
+@pytest.mark.clock
 @pytest.mark.fault("A3")
 def test_a_spare_worker_takes_over(make_layout: MakeLayout, serve: Serve, figure: Figure) -> None:
     """With one at hand no call waits until another has loaded; and again, once it has."""
@@ -164,6 +163,7 @@ def test_a_spare_worker_takes_over(make_layout: MakeLayout, serve: Serve, figure
     )
 
 
+@pytest.mark.clock
 @pytest.mark.control("A3")
 def test_without_a_spare_worker_calls_wait(make_layout: MakeLayout, serve: Serve) -> None:
     """The same call waits as long as loading takes."""

@@ -18,8 +18,6 @@ from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 from stevedore_api.cgroup import MemoryBound
 from stevedore_core.strict_json import MAX_CONTAINERS
 
-pytestmark = pytest.mark.clock
-
 LIMIT_BYTES = 256 << 20
 GROUPS = Path("/sys/fs/cgroup/memory")
 JSON = {"content-type": "application/json"}

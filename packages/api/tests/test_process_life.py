@@ -20,8 +20,6 @@ import served_layout
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
-pytestmark = pytest.mark.clock
-
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 
@@ -148,6 +146,7 @@ def killed(make_layout: MakeLayout, serve: Serve) -> Iterator[tuple[list[int], i
     os.kill(child, signal.SIGKILL)
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B5")
 def test_workers_without_front(killed: tuple[list[int], int], figure: Figure) -> None:
     """They end by themselves, even in the midst of a call."""
@@ -206,6 +205,7 @@ def test_an_address_that_can_be_had(layout: Path) -> None:
         )
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B8")
 def test_a_slow_start(make_layout: MakeLayout, serve: Serve, scale: Scale, figure: Figure) -> None:
     """While a model loads, the front lives and says when to come again; then it is ready."""

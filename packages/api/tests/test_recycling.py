@@ -15,8 +15,6 @@ from stevedore_api.group import WorkerGroup
 from stevedore_api.slots import _load_again_s
 from stevedore_core.frames import Kind
 
-pytestmark = pytest.mark.clock
-
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 
@@ -157,6 +155,7 @@ def test_a_crash_loop_within_a_group(make_layout: MakeLayout, serve: Serve, tmp_
     assert statuses - {200}
 
 
+@pytest.mark.clock
 @pytest.mark.fault("A4")
 def test_restarts_become_seldom(
     make_layout: MakeLayout, serve: Serve, tmp_path: Path, scale: Scale, figure: Figure
