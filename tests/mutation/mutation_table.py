@@ -44,8 +44,9 @@ Whether tests notice when the code is wrong. Each mutant is a module of ours wit
 a comparison turned round or moved by one, a condition negated, `and` for `or`, another constant, a
 statement or a returned value dropped, `break` for `continue`. It is shown to the tests beside the
 module that bear its name, and to no others; those that start a server do not count, for it would
-import the code as it is. Of the workers' group that are the tests whose workers are scripted. A mutant that a test fails for is *killed*, and so is one that never ends.
-One that *survived* stands below, with the reason why it may.
+import the code as it is, and of `group` that are the tests in which workers are scripted. A mutant
+that a test fails for is *killed*, and so is one that never ends. One that *survived* stands below,
+with the reason why it may.
 
 `nox -s mutation` writes this page; `nox -s mutation -- strict_json` judges one module only. Modules
 and seed are in [tests/mutation/rules.toml](../tests/mutation/rules.toml), survivors in
@@ -189,7 +190,6 @@ def main() -> int:
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.modules) - set(known)):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
-    rows = read_rows(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else {}
     accepted, failed = read_accepted(), False
     for name in arguments.modules or known:
         mutants = code_mutants(known[name])
@@ -203,6 +203,7 @@ def main() -> int:
             _say("\n".join(found))
             failed = True
             continue
+        rows = read_rows(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else {}
         rows[name] = Row(mutants=len(mutants), judged=len(judged), killed=killed)
         in_order = {name: rows[name] for name in known if name in rows}
         DOCUMENT.write_text(render(in_order, accepted), encoding="utf-8")
