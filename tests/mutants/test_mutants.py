@@ -54,9 +54,7 @@ def test_the_others_have_a_reason(results: list[tuple[Mutant, Catch]]) -> None:
 
 def test_the_document_is_up_to_date(results: list[tuple[Mutant, Catch]]) -> None:
     """Who changes a file, a rule or a check writes the document anew."""
-    assert DOCUMENT.read_text(encoding="utf-8") == render(results), (
-        "run `nox -s docs -- --write`"
-    )
+    assert DOCUMENT.read_text(encoding="utf-8") == render(results), "run `nox -s docs -- --write`"
 
 
 def test_what_is_shipped_is_not_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

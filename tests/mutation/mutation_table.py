@@ -9,7 +9,6 @@ import argparse
 import json
 import sys
 import tomllib
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ __all__ = [
     "read_accepted",
     "read_rows",
     "render",
-    "sampled",
     "subjects",
 ]
 
@@ -44,19 +42,19 @@ Whether tests notice when the code is wrong. Each mutant is a module of ours wit
 a comparison turned round or moved by one, a condition negated, `and` for `or`, another constant, a
 statement or a returned value dropped, `break` for `continue`. It is shown to the tests beside the
 module that bear its name, and to no others; those that start a server do not count, for it would
-import the code as it is. Of the workers' group those are the tests whose workers are scripted. A
-mutant that a test fails for is *killed*, and so is one that never ends. One that *survived* stands
-below, with the reason why it may.
+import the code as it is, and of `group` that are the tests in which workers are scripted. A mutant
+that a test fails for is *killed*, and so is one that never ends. One that *survived* stands below,
+with the reason why it may.
 
 `nox -s mutation` writes this page; `nox -s mutation -- strict_json` judges one module only. Modules
-and seed are in [tests/mutation/rules.toml](../tests/mutation/rules.toml), survivors in
+are in [tests/mutation/rules.toml](../tests/mutation/rules.toml), survivors in
 [tests/mutation/survivors.toml](../tests/mutation/survivors.toml). The mistakes in files of models
 and compositions are others: [mutants](mutants.md).
 
 """
 HEAD: Final = """\
-| module | mutants | judged | killed | survived | score |
-|---|---|---|---|---|---|
+| module | mutants | killed | survived | score |
+|---|---|---|---|---|
 """
 SURVIVORS_HEAD: Final = """\
 | where | was | is | why it may |
@@ -85,7 +83,6 @@ class Row:
     """What came of judging one module."""
 
     mutants: int
-    judged: int
     killed: int
 
 
@@ -117,20 +114,12 @@ def read_accepted() -> list[Accepted]:
     return [Accepted(**entry) for entry in document.get("survivor", [])]
 
 
-def sampled(mutants: Sequence[CodeMutant], percent: int) -> list[CodeMutant]:
-    """Return so many in a hundred; which ones, a change elsewhere in the module does not alter."""
-    return [m for m in mutants if zlib.crc32(f"{RULES['seed']}{m.key}".encode()) % 100 < percent]
-
-
 def objections(
-    module: str,
-    survivors: Sequence[CodeMutant],
-    unjudged: Iterable[CodeMutant],
-    accepted: Iterable[Accepted],
+    module: str, survivors: Sequence[CodeMutant], accepted: Iterable[Accepted]
 ) -> list[str]:
     """Return what is wrong with a module's survivors and the list of them, ready to be mended."""
     mine = {entry.key for entry in accepted if entry.module == module}
-    may_live = {mutant.key for mutant in [*survivors, *unjudged]}
+    alive = {mutant.key for mutant in survivors}
     found = [
         f"# line {mutant.line}: kill this mutant by a test, or say why it may survive\n"
         + _entry(module, *mutant.key)
@@ -138,7 +127,7 @@ def objections(
         if mutant.key not in mine
     ]
     gone = "# does not survive any more: take it out of survivors.toml\n"
-    return found + [gone + _entry(module, *key) for key in sorted(mine - may_live)]
+    return found + [gone + _entry(module, *key) for key in sorted(mine - alive)]
 
 
 def _entry(module: str, where: str, was: str, now: str) -> str:
@@ -150,8 +139,8 @@ def _entry(module: str, where: str, was: str, now: str) -> str:
 def render(rows: Mapping[str, Row], accepted: Sequence[Accepted]) -> str:
     """Return the document."""
     lines = [
-        f"| {name} | {row.mutants} | {row.judged} | {row.killed} | {row.judged - row.killed} "
-        f"| {100 * row.killed / row.judged:.1f} % |\n"
+        f"| {name} | {row.mutants} | {row.killed} | {row.mutants - row.killed} "
+        f"| {100 * row.killed / row.mutants:.1f} % |\n"
         for name, row in rows.items()
     ]
     text = INTRODUCTION + HEAD + "".join(lines)
@@ -176,8 +165,7 @@ def read_rows(document: str) -> dict[str, Row]:
     found = {}
     for line in document.partition(HEAD)[2].partition("\n\n")[0].splitlines():
         name, *counts = (cell.strip() for cell in line.strip("|").split("|"))
-        mutants, judged, killed = map(int, counts[:3])
-        found[name] = Row(mutants=mutants, judged=judged, killed=killed)
+        found[name] = Row(mutants=int(counts[0]), killed=int(counts[1]))
     return found
 
 
@@ -185,26 +173,23 @@ def main() -> int:
     """Judge modules and write the document anew, unless survivors and list of them differ."""
     known = subjects()
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("modules", nargs="*", help="judge these, and whole; all if none")
+    parser.add_argument("modules", nargs="*", help="judge these, all if none")
     parser.add_argument("--jobs", type=int, default=1, help="how many mutants at a time")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.modules) - set(known)):
         parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
-    rows = read_rows(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else {}
     accepted, failed = read_accepted(), False
     for name in arguments.modules or known:
         mutants = code_mutants(known[name])
-        percent = 100 if arguments.modules else RULES["percent"].get(name, 100)
-        judged = sampled(mutants, percent)
-        survivors = judge(known[name], judged, arguments.jobs)
-        killed = len(judged) - len(survivors)
-        _say(f"{name}: {len(mutants)} mutants, {len(judged)} judged, {killed} killed")
-        unjudged = [mutant for mutant in mutants if mutant not in judged]
-        if found := objections(name, survivors, unjudged, accepted):
+        survivors = judge(known[name], mutants, arguments.jobs)
+        killed = len(mutants) - len(survivors)
+        _say(f"{name}: {len(mutants)} mutants, {killed} killed")
+        if found := objections(name, survivors, accepted):
             _say("\n".join(found))
             failed = True
             continue
-        rows[name] = Row(mutants=len(mutants), judged=len(judged), killed=killed)
+        rows = read_rows(DOCUMENT.read_text(encoding="utf-8")) if DOCUMENT.exists() else {}
+        rows[name] = Row(mutants=len(mutants), killed=killed)
         in_order = {name: rows[name] for name in known if name in rows}
         DOCUMENT.write_text(render(in_order, accepted), encoding="utf-8")
     return int(failed)

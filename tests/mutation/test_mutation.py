@@ -203,32 +203,22 @@ def accepted(now: str, reason: str = "it may") -> Accepted:
 
 def test_survivors_and_their_list_agree() -> None:
     """A survivor without a reason is named, and so is a reason without a survivor."""
-    assert mutation_table.objections("m", [mutant("b")], [mutant("c")], [
-        accepted("b"), accepted("c"), Accepted(module="n", where="", was="", now="", reason="")
+    assert mutation_table.objections("m", [mutant("b")], [
+        accepted("b"), Accepted(module="n", where="", was="", now="", reason="")
     ]) == []  # fmt: skip
     entry = '[[survivor]]\nmodule = "m"\nwhere = "f"\nwas = "a"\nnow = "%s"\nreason = ""\n'
-    assert mutation_table.objections("m", [mutant('"b"')], [], [accepted("c")]) == [
+    assert mutation_table.objections("m", [mutant('"b"')], [accepted("c")]) == [
         f"# line 7: kill this mutant by a test, or say why it may survive\n{entry}" % '\\"b\\"',
         f"# does not survive any more: take it out of survivors.toml\n{entry}" % "c",
     ]
 
 
-def test_a_sample_is_drawn_alike_each_time() -> None:
-    """A sample has about the share asked for, and grows without leaving anything out."""
-    mutants = [mutant(str(number)) for number in range(1_000)]
-    few, many = (mutation_table.sampled(mutants, percent) for percent in (20, 60))
-    assert 160 < len(few) < 240
-    assert 560 < len(many) < 640
-    assert all(mutant in many for mutant in few)
-    assert mutation_table.sampled(mutants, 100) == mutants
-
-
 def test_document() -> None:
     """Each module has its figures, each survivor its reason; both can be read again."""
-    rows = {"m": Row(mutants=9, judged=8, killed=6), "n": Row(mutants=2, judged=2, killed=2)}
+    rows = {"m": Row(mutants=8, killed=6), "n": Row(mutants=2, killed=2)}
     text = mutation_table.render(rows, [accepted("a | b")])
     assert text.partition(mutation_table.HEAD)[2] == (
-        "| m | 9 | 8 | 6 | 2 | 75.0 % |\n| n | 2 | 2 | 2 | 0 | 100.0 % |\n"
+        "| m | 8 | 6 | 2 | 75.0 % |\n| n | 2 | 2 | 0 | 100.0 % |\n"
         "\n## Survivors of m\n\n| where | was | is | why it may |\n|---|---|---|---|\n"
         "| `f` | `a` | `a \\| b` | it may |\n"
     )

@@ -171,6 +171,8 @@ def test_a_bound_between_integers(keyword: str, bound: float, text: str) -> None
         {"type": "array", "items": {"type": "number", "maximum": 10**400}},
         {"type": "array", "items": {"type": "number", "minimum": 2**54}},
         {"type": "array", "items": {"type": "integer", "maximum": -(2**54)}},
+        {"type": "array", "items": {"type": "integer", "exclusiveMinimum": 2**54}},
+        {"type": "array", "items": {"type": "number", "exclusiveMaximum": -(2**54)}},
         {"type": "array", "items": {"type": "number"}, "uniqueItems": True},
         {"type": "array", "items": {"type": "number"}, "minItems": 1.0},
         {"type": "array", "items": {"type": "number"}, "$ref": "#/$defs/a", "$defs": {"a": True}},
@@ -179,6 +181,39 @@ def test_a_bound_between_integers(keyword: str, bound: float, text: str) -> None
 def test_schemas_that_go_the_long_way(schema: Json) -> None:
     """What cannot be said exactly as a type has no decoder."""
     assert number_array_decoder(schema) is None
+
+
+def test_words_for_people_change_nothing() -> None:
+    """A schema may say as much as it likes about its numbers and still have a decoder."""
+    words: dict[str, Json] = {
+        "$comment": "as measured",
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "default": None,
+        "description": "Lengths",
+        "examples": [],
+        "title": "Lengths",
+    }
+    items: Json = {**words, "type": "number", "minimum": 0, "maximum": 9}
+    schema: Json = {**words, "type": "array", "items": items, "minItems": 1, "maxItems": 2}
+    assert short_way(schema, b"[0, 9.0]") == "[0, 9.0]"
+    assert short_way(schema, b"[]") == short_way(schema, b"[10]") == ""
+
+
+@pytest.mark.parametrize(
+    ("keyword", "bound", "fits"),
+    [
+        ("minimum", 2**53, 2**53),
+        ("maximum", -(2**53), -(2**53)),
+        ("exclusiveMinimum", 2**53 - 1, 2**53),
+        ("exclusiveMaximum", 1 - 2**53, -(2**53)),
+    ],
+)
+def test_the_farthest_exact_bound(keyword: str, bound: int, fits: int) -> None:
+    """Up to 2 to the power of 53 integers and floats are held against a bound alike."""
+    schema: Json = {"type": "array", "items": {"type": "number", keyword: bound}}
+    inside = f"[{fits}, {fits}.0]"
+    assert short_way(schema, inside.encode()) == long_way(schema, inside.encode()) != ""
+    assert short_way(schema, b"[0]") == long_way(schema, b"[0]") == ""
 
 
 @pytest.mark.parametrize("kind", ["number", "integer"])

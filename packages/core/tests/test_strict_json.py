@@ -102,7 +102,7 @@ def test_brackets_in_strings_are_not_nesting(text: str) -> None:
 
 def test_brackets_in_strings_of_a_long_body_are_not_nesting() -> None:
     """Wherever a long body is cut while it is looked through, in a string or between two."""
-    numbers = [0] * 40_000
+    numbers: Json = [0] * 40_000
     value: Json = ["a" * 70_000 + "[" * 500, numbers, "[" * 500, numbers, "[" * 500, [[]] * 70]
     assert decode(json.dumps(value).encode()) == value
 
