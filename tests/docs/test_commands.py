@@ -1,7 +1,9 @@
 """`docs/commands.md`, held against the Makefile, the noxfile and the parser of `ml-stevedore`."""
 
+import ast
+
 import pytest
-from commands_page import DOCUMENT, commands, knobs, page, sessions, targets
+from commands_page import DOCUMENT, ROOT, commands, knobs, page, sessions, targets
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +53,22 @@ def test_sessions_are_read() -> None:
         '@nox.session(python="3.11")\ndef lint(s):\n    """Check.\n\n    More."""\ndef no(): ...\n'
     )
     assert sessions(noxfile) == {"lint": "Check."}
+
+
+def alone(noxfile: str) -> list[str]:
+    """Return the sessions with a tag, so that `make test-all` runs them, that run by themselves."""
+    return [
+        function.name
+        for function in ast.parse(noxfile).body
+        if isinstance(function, ast.FunctionDef)
+        for mark in map(ast.unparse, function.decorator_list)
+        if "tags=" in mark and "allow_parallel=True" not in mark
+    ]
+
+
+def test_only_what_watches_the_clock_runs_alone() -> None:
+    """Of two processors one would idle meanwhile; whatever else is run has one beside it."""
+    assert alone((ROOT / "noxfile.py").read_text(encoding="utf-8")) == ["test_clock"]
 
 
 def test_every_command_and_option_has_a_word_of_help() -> None:
