@@ -73,9 +73,16 @@ def judge(
     """Return the mutants that no test noticed. Raises `TestsFailed`."""
     with tempfile.TemporaryDirectory() as place:
         court = _Court(subject, mutants, jobs, least_limit_s, Path(place))
-        status = pytest.main([*_OPTIONS, str(Path(__file__).parent)], plugins=[court])
-        if court.is_child:
-            os._exit(status)  # what this process was forked from does not go on in it
+        # Not the tests' own place: what their `conftest` imports must not be there too early.
+        arguments = [*_OPTIONS, str(Path(__file__).parent)]
+        status: int = pytest.ExitCode.INTERNAL_ERROR
+        try:
+            status = pytest.main(arguments, plugins=[court])
+        finally:
+            if court.is_child:
+                os._exit(status)  # what this process was forked from does not go on in it
+            for pid in court.running:  # whoever interrupts leaves nothing behind
+                os.killpg(pid, signal.SIGKILL)
     if status:
         named = ", ".join(map(str, subject.tests))
         raise TestsFailed(f"the tests in {named} fail, or there are none: mend them first")
@@ -94,6 +101,8 @@ class _Court:
         place: Path,
     ) -> None:
         self.is_child = False
+        self.running: dict[int, tuple[int, float]] = {}
+        """By process: which mutant it judges, and until when."""
         self.survivors: set[int] = set()
         self._subject = subject
         self._mutants = mutants
@@ -114,17 +123,16 @@ class _Court:
             return status
         limit_s = self._least_limit_s + _SLOWER * (time.monotonic() - begun)
         took = json.loads(report.read_text())
-        running: dict[int, tuple[int, float]] = {}
         left = list(range(len(self._mutants)))[::-1]
-        while left or running:
-            while left and len(running) < self._jobs:
+        while left or self.running:
+            while left and len(self.running) < self._jobs:
                 number = left.pop()
                 if not (pid := self._fork(config, self._mutants[number].code, report, took)):
                     return None
-                running[pid] = (number, time.monotonic() + limit_s)
-            for pid, (number, until) in list(running.items()):
+                self.running[pid] = (number, time.monotonic() + limit_s)
+            for pid, (number, until) in list(self.running.items()):
                 if (status_or_none := _end(pid, until)) is not None:
-                    del running[pid]
+                    del self.running[pid]
                     shutil.rmtree(self._place / str(pid), ignore_errors=True)
                     self.survivors |= {number} if status_or_none == 0 else set()
             time.sleep(_LOOK_S)
