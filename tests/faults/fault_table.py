@@ -97,13 +97,16 @@ def _marked(function: ast.FunctionDef) -> Iterable[tuple[str, str]]:
 
 
 def results_of(lines: Sequence[str], marks: Sequence[Mark]) -> dict[str, Result]:
-    """Return what the lines of a file of results say of each row that they name."""
+    """Return what the lines of a file of results say of each row whose fault was brought about.
+
+    A control may belong to several rows: where it ran for another, nothing new is known.
+    """
     runs = [json.loads(line) for line in lines]
     results = {}
     for row in dict.fromkeys(mark.row for mark in marks):
-        mine = [run for run in runs if row in (*run["fault"], *run["control"])]
-        if not mine:
+        if not any(row in run["fault"] for run in runs):
             continue
+        mine = [run for run in runs if row in (*run["fault"], *run["control"])]
         figures = dict.fromkeys(
             text for run in mine if row in run["fault"] for text in run["figure"]
         )

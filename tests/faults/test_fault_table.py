@@ -114,5 +114,7 @@ def test_outcomes(lines: list[str], outcome: str) -> None:
 def test_only_rows_that_ran_have_results() -> None:
     """Whoever runs some rows keeps what was found of the others."""
     other = Mark(kind="fault", row="G10", file="tests/test_y.py", test="test_other")
-    runs = [line(TESTED.node, fault="G2")]
-    assert set(fault_table.results_of(runs, [TESTED, other])) == {"G2"}
+    shared = Mark(kind="control", row="G10", file=CONTROLLED.file, test=CONTROLLED.test)
+    for_both = json.loads(line(CONTROLLED.node)) | {"control": ["G2", "G10"]}
+    runs = [line(TESTED.node, fault="G2"), json.dumps(for_both)]
+    assert set(fault_table.results_of(runs, [TESTED, CONTROLLED, other, shared])) == {"G2"}

@@ -6,7 +6,7 @@ import pytest
 
 from stevedore_core.errors import BodyNotJson, PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.schemas import Schema
-from stevedore_core.strict_json import Json
+from stevedore_core.strict_json import MAX_CONTAINERS, Json
 
 DRAFT_7 = "http://json-schema.org/draft-07/schema#"
 DRAFT_2019 = "https://json-schema.org/draft/2019-09/schema"
@@ -272,3 +272,12 @@ def test_the_error_holds_the_violations() -> None:
     with pytest.raises(PayloadInvalid) as caught:
         Schema.compile({"type": "array"}, where="m: schema").check(1)
     assert caught.value.violations == (Violation("", 'the value is not of type "array"'),)
+
+
+def test_too_many_arrays_are_refused_though_they_fit() -> None:
+    """What reads and checks numbers at once is not asked for what no reader takes."""
+    schema = Schema.compile(
+        {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}, where="s"
+    )
+    with pytest.raises(BodyNotJson, match="more than 500000 arrays and objects"):
+        schema.read(b"[" + b"[]," * MAX_CONTAINERS + b"[]]")

@@ -20,7 +20,14 @@ import numpy as np
 import pytest
 
 from stevedore_core.errors import BodyNotJson, OutputNotJson
-from stevedore_core.strict_json import MAX_CONTAINERS, MAX_DEPTH, Json, decode, encode
+from stevedore_core.strict_json import (
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    Json,
+    decode,
+    encode,
+    may_hold_too_many,
+)
 
 TOO_LARGE = "the body holds a number too large for a 64-bit float"
 
@@ -141,6 +148,20 @@ def test_containers_are_read_up_to_the_limit(opening: str, item: str, closing: s
     assert str(caught.value) == (
         "the body holds more than 500000 arrays and objects; send fewer at a time"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "may"),
+    [
+        (b"[]" * (MAX_CONTAINERS + 1), True),
+        (b"[]" * MAX_CONTAINERS + b" ", False),
+        (b"[" * 2 * MAX_CONTAINERS, False),
+    ],
+    ids=["one too many", "as many as may be", "too short to be closed"],
+)
+def test_containers_are_counted_only_where_there_may_be_too_many(body: bytes, may: bool) -> None:
+    """Each takes two bytes at least, so a shorter body has no need to be looked through."""
+    assert may_hold_too_many(body) == may
 
 
 def test_brackets_in_strings_are_no_containers() -> None:
