@@ -159,7 +159,10 @@ def test_containers_are_read_up_to_the_limit(opening: str, item: str, closing: s
     ],
     ids=["one too many", "as many as may be", "too short to be closed"],
 )
-def test_containers_are_counted_only_where_there_may_be_too_many(body: bytes, may: bool) -> None:
+def test_containers_are_counted_only_where_there_may_be_too_many(
+    body: bytes,
+    may: bool,  # noqa: FBT001  # whether there may be
+) -> None:
     """Each takes two bytes at least, so a shorter body has no need to be looked through."""
     assert may_hold_too_many(body) == may
 
