@@ -350,16 +350,16 @@ Obedient = Forking
 
 
 def test_a_worker_that_cannot_be_started_is_tried_again(
-    layout: Path, monkeypatch: pytest.MonkeyPatch
+    layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An operating system that has no process left may have one later."""
-    python = sys.executable
-    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    python, later = sys.executable, tmp_path / "python"
+    monkeypatch.setattr(sys, "executable", str(later))
 
     async def run(group: WorkerGroup) -> None:
         await asyncio.sleep(0.3)
         assert not group.is_loaded("one")
-        monkeypatch.setattr(sys, "executable", python)
+        later.symlink_to(python)
         await loaded(group)
 
     in_group(layout, run)
