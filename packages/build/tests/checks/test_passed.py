@@ -12,7 +12,8 @@ def test_content(tmp_path: Path) -> None:
     """Bytes and names count; where they lie, and what running them leaves behind, do not."""
     for place in ("one", "two"):
         tiny.write(tmp_path / place / "tests" / "a.py", "1")
-    tiny.write(tmp_path / "two" / "tests" / "__pycache__" / "a.pyc", "x")
+    for left_over in ("__pycache__", ".pytest_cache", ".ruff_cache"):
+        tiny.write(tmp_path / "two" / "tests" / left_over / "a", "x")
     one, two = (tmp_path / place / "tests" for place in ("one", "two"))
     assert content_of(one) == content_of(two)
     (two / "a.py").write_text("2")

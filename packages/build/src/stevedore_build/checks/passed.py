@@ -14,7 +14,7 @@ from stevedore_build.store import Store
 
 __all__ = ["already_passed", "content_of", "key_of", "record_passed"]
 
-_LEFT_OVER: Final = frozenset({"__pycache__", ".pytest_cache"})
+_LEFT_OVER: Final = frozenset({"__pycache__", ".pytest_cache", ".ruff_cache"})
 
 
 def content_of(*places: Path) -> str:
