@@ -84,7 +84,10 @@ def test_the_same_settings() -> None:
     )
     del here["ruff"]["src"], here["mypy"]["overrides"], here["mypy"]["exclude"]
     del here["mypy"]["mypy_path"]
-    del here["pytest"]["ini_options"]["pythonpath"]
+    options = here["pytest"]["ini_options"]
+    del options["pythonpath"]
+    assert options["addopts"][-2:] == ["-p", "no:schemathesis"]  # it is installed here only
+    del options["addopts"][-2:]
     ignores = here["ruff"]["lint"]["per-file-ignores"]
     for places in [key for key in ignores if key.startswith(("tests/", "**/templates/"))]:
         del ignores[places]
