@@ -184,7 +184,11 @@ def first_model(session: nox.Session) -> None:
 @nox.session(python=PYTHON, venv_backend="venv", tags=["more"], allow_parallel=True)
 def scaffold_torch(session: nox.Session) -> None:
     """Make, train and test a model package of PyTorch, with the wheel that pip finds."""
-    install(session, "packages")
+    # pip takes no pin for one that is also wanted with an extra, so the rest is uv's to install.
+    uv = [str(TOOLS / "uv"), "pip", "install", "--python", str(Path(session.bin) / "python")]
+    locked = ["--require-hashes", "-r", "requirements/packages.txt"]
+    need_tools(session)
+    session.run(*uv, *locked, external=True)
     install_own(session)
     (framework,) = ROOT.glob("packages/build/src/*/templates/model/frameworks/torch/framework.toml")
     version = tomllib.loads(framework.read_text(encoding="utf-8"))["version"]

@@ -16,6 +16,7 @@ from stevedore_api.docs_page import docs_router
 from stevedore_api.health import Health
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DeadlinePassed, PackageError, PredictorError, WorkerDied
+from stevedore_core.verdicts import PASSED
 
 ROOT: Final = Path(__file__).parents[2]
 HTTP: Final = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
@@ -81,7 +82,7 @@ def test_every_reason_is_documented() -> None:
     failed = {f"self-test-{error.code}" for error in (DeadlinePassed, WorkerDied)}
     table = HTTP.split("| reason | when |")[1].split("\n\n")[0]
     first = " ".join(line.split("|")[1] for line in table.splitlines()[2:])
-    assert set(re.findall(r"`([a-z-]+)`", first)) == own | errors | failed
+    assert set(re.findall(r"`([a-z-]+)`", first)) == own | errors | failed | {PASSED}
 
 
 def test_every_module_that_models_import_is_documented() -> None:
