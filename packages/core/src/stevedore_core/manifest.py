@@ -18,7 +18,7 @@ from stevedore_core.fields import (
     Fields,
     normalise,
 )
-from stevedore_core.serving import FOR_MODELS, SERVED, Setting, read_settings
+from stevedore_core.served_settings import FOR_MODELS, SERVED, Setting, read_settings
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
@@ -59,7 +59,7 @@ class ModelPin:
     environment: str | None = None
     """Where it has to live; `None` leaves that to `Manifest.environments`."""
     settings: Mapping[str, Setting] = field(default_factory=dict, hash=False)
-    """What it has to itself of `serving.FOR_MODELS`."""
+    """What it has to itself of `served_settings.FOR_MODELS`."""
     min_score: Mapping[str, float] = field(default_factory=dict, hash=False)
     """The worst value that will do for each score, see `scores.shortfalls`."""
     gate: Gate = "tests"
@@ -84,7 +84,7 @@ class Manifest:
     environments: Environments
     readiness: Readiness
     settings: Mapping[str, Setting]
-    """What `[serve]` has of `serving.SERVED`."""
+    """What `[serve]` has of `served_settings.SERVED`."""
     base: str | None
     index: str | None
     """A package index that has our own models' wheels; third-party ones never come from there."""
