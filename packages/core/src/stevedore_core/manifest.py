@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import (
@@ -120,11 +120,8 @@ class Manifest:
             version=fields.text("version", VERSION),
             python=fields.text("python", PYTHON_MINOR),
             models=_models(fields),
-            environments=cast(
-                "Environments",
-                fields.choice("environments", ("few", "one", "each"), default="few"),
-            ),
-            readiness=cast("Readiness", serve.choice("readiness", ("all", "any"), default="all")),
+            environments=fields.choice("environments", ("few", "one", "each"), default="few"),
+            readiness=serve.choice("readiness", ("all", "any"), default="all"),
             settings=read_settings(serve, SERVED),
             base=image.text("base", IMAGE_REFERENCE) if image.has("base") else None,
             index=wheels.text("index", INDEX) if wheels.has("index") else None,
@@ -194,7 +191,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
     min_score = {name: minimum.number(name) for name in minimum.table}
     if pin.has("gate") and not min_score:
         pin.note("gate", "demands nothing; say in `min_score` which score has to reach what")
-    gate = pin.choice("gate", ("tests", "readiness"), default="tests")
+    gate: Gate = pin.choice("gate", ("tests", "readiness"), default="tests")
     pin.close()
     for version in versions:
         yield ModelPin(
@@ -203,7 +200,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
             environment=environment,
             settings=settings,
             min_score=min_score,
-            gate=cast("Gate", gate),
+            gate=gate,
         )
 
 
