@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
-from functools import partial
 from itertools import accumulate
 from typing import TypeAlias
 
@@ -51,8 +50,6 @@ _NO_COLON = bytes(set(range(256)) - set(b":"))
 _WINDOW_BYTES = 64 << 10
 
 _ORJSON_INTEGERS = range(-(2**63), 2**64)
-
-_read_with_keys = partial(jiter.from_json, allow_inf_nan=False, catch_duplicate_keys=True)
 
 _ENCODE_OPTIONS = (
     orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
@@ -141,6 +138,11 @@ def _reading(read: Callable[[bytes], Json], body: bytes) -> Json:
         return read(body)
     finally:
         gc.enable()
+
+
+def _read_with_keys(body: bytes) -> Json:
+    value: Json = jiter.from_json(body, allow_inf_nan=False, catch_duplicate_keys=True)
+    return value
 
 
 def _holds_many_keys(body: bytes, brackets: int) -> bool:
