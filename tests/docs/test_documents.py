@@ -14,7 +14,7 @@ from stevedore_api import problems
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.settings import PREFIX, Settings
 from stevedore_core.manifest import Manifest
-from stevedore_core.serving import FOR_MODELS, SERVED
+from stevedore_core.served_settings import FOR_MODELS, SERVED
 from stevedore_core.weights import WeightsRecord
 
 ROOT: Final = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DocumentInvalid
-from stevedore_core.serving import AUTO, SERVED, Setting
+from stevedore_core.served_settings import AUTO, SERVED, Setting
 
 DEFAULTS = {
     "layout": "/opt/stevedore",

@@ -2,7 +2,8 @@
 
 import pytest
 
-from stevedore_core.json_pointers import escape, pointer_of, steps_of
+from stevedore_core.json_pointers import escape, follow, pointer_of, steps_of
+from stevedore_core.strict_json import Json
 
 # What section 5 of RFC 6901 points at in its document, but for the text of the whole.
 POINTERS = {
@@ -41,3 +42,19 @@ def test_one_step() -> None:
 def test_references(reference: str, steps: list[str]) -> None:
     """A reference within a document is a pointer after a `#`."""
     assert steps_of(reference) == steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "reached"),
+    [
+        ([], ({"a": [{"b": 1}]}, 0)),
+        (["a", "0", "b"], (1, 3)),
+        (["a", "1"], ([{"b": 1}], 1)),
+        (["a", "\N{SUPERSCRIPT TWO}"], ([{"b": 1}], 1)),
+        (["a", "0", "c", "b"], ({"b": 1}, 2)),
+        (["a", "0", "b", "c"], (1, 3)),
+    ],
+)
+def test_following(steps: list[str], reached: tuple[Json, int]) -> None:
+    """Steps are taken as far as they lead; what is no number is no place in an array."""
+    assert follow({"a": [{"b": 1}]}, steps) == reached

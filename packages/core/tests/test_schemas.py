@@ -281,3 +281,9 @@ def test_too_many_arrays_are_refused_though_they_fit() -> None:
     )
     with pytest.raises(BodyNotJson, match="more than 500000 arrays and objects"):
         schema.read(b"[" + b"[]," * MAX_CONTAINERS + b"[]]")
+
+
+def test_what_is_nested_too_deep_is_refused_though_it_fits() -> None:
+    """A schema that admits any depth lets none through that no reader takes."""
+    with pytest.raises(BodyNotJson, match="nested more than 64 levels deep"):
+        Schema.compile({"type": "array"}, where="s").read(b"[" * 65 + b"]" * 65)

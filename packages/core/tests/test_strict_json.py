@@ -24,9 +24,9 @@ from stevedore_core.strict_json import (
     MAX_CONTAINERS,
     MAX_DEPTH,
     Json,
+    brackets_in,
     decode,
     encode,
-    may_hold_too_many,
 )
 
 TOO_LARGE = "the body holds a number too large for a 64-bit float"
@@ -150,21 +150,13 @@ def test_containers_are_read_up_to_the_limit(opening: str, item: str, closing: s
     )
 
 
-@pytest.mark.parametrize(
-    ("body", "may"),
-    [
-        (b"[]" * (MAX_CONTAINERS + 1), True),
-        (b"[]" * MAX_CONTAINERS + b" ", False),
-        (b"[" * 2 * MAX_CONTAINERS, False),
-    ],
-    ids=["one too many", "as many as may be", "too short to be closed"],
-)
-def test_containers_are_counted_only_where_there_may_be_too_many(
-    body: bytes,
-    may: bool,  # noqa: FBT001  # whether there may be
-) -> None:
-    """Each takes two bytes at least, so a shorter body has no need to be looked through."""
-    assert may_hold_too_many(body) == may
+def test_brackets_are_counted_once() -> None:
+    """Who has asked how many there are hands that on."""
+    body = b"[[]]"
+    assert brackets_in(body) == 2
+    assert decode(body, 2) == decode(body) == [[]]
+    with pytest.raises(BodyNotJson):
+        decode(b"[" * 65 + b"]" * 65, 65)
 
 
 def test_brackets_in_strings_are_no_containers() -> None:

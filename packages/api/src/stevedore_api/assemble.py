@@ -22,7 +22,7 @@ from stevedore_core.installed import differences
 from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest, ModelPin
-from stevedore_core.serving import AUTO
+from stevedore_core.served_settings import AUTO
 from stevedore_core.strict_json import Json
 from stevedore_core.worker_command import WorkerCommand
 

@@ -6,38 +6,19 @@ that way; then the document links to it where the author's file is served.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stevedore_api import problems
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_core.keywords import LATEST, with_subschemas
 from stevedore_core.strict_json import Json
 
 __all__ = ["REQUIRED", "document"]
 
 REQUIRED = "x-required"
 """Says in FastAPI's schema of a parameter that the route refuses to do without it by itself."""
-_DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 _UNMOVABLE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
-_SUBSCHEMAS_BY_NAME = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-)
-_LISTS_OF_SUBSCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SUBSCHEMA = frozenset(
-    {
-        "additionalProperties",
-        "contains",
-        "contentSchema",
-        "else",
-        "if",
-        "items",
-        "not",
-        "propertyNames",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
 
 _PROBLEMS = {
     problems.STATUS[code]: problems.TITLES[code]
@@ -231,27 +212,15 @@ def _rewritten(schema: Json, prefix: str) -> Json:
         return schema
     if not _UNMOVABLE.isdisjoint(schema):
         raise _UnmovableError
-    if schema.get("$schema", _DRAFT_2020_12) != _DRAFT_2020_12:
+    if schema.get("$schema", LATEST) != LATEST:
         raise _UnmovableError
-    return {
-        key: _rewritten_value(key, value, lambda subschema: _rewritten(subschema, prefix), prefix)
-        for key, value in schema.items()
-        if key != "$schema"
-    }
-
-
-def _rewritten_value(key: str, value: Json, rewrite: Callable[[Json], Json], prefix: str) -> Json:
-    if key == "$ref" and isinstance(value, str):
-        if value != "#" and not value.startswith("#/"):
+    moved = with_subschemas(schema, lambda subschema: _rewritten(subschema, prefix))
+    moved.pop("$schema", None)
+    if isinstance(reference := moved.get("$ref"), str):
+        if reference != "#" and not reference.startswith("#/"):
             raise _UnmovableError
-        return prefix + value.removeprefix("#")
-    if key in _SUBSCHEMA:
-        return rewrite(value)
-    if key in _SUBSCHEMAS_BY_NAME and isinstance(value, dict):
-        return {name: rewrite(subschema) for name, subschema in value.items()}
-    if key in _LISTS_OF_SUBSCHEMAS and isinstance(value, list):
-        return [rewrite(subschema) for subschema in value]
-    return value
+        moved["$ref"] = prefix + reference.removeprefix("#")
+    return moved
 
 
 _PROBLEM_SCHEMA: dict[str, Any] = {

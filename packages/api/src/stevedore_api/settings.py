@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.frames import MAX_FOLLOWING
-from stevedore_core.serving import AUTO, Setting
+from stevedore_core.served_settings import AUTO, Setting
 from stevedore_core.spelling import closest
 
 __all__ = ["PREFIX", "Settings"]
@@ -133,7 +133,7 @@ class Settings(BaseModel):
     def filled(self, given: Mapping[str, Setting]) -> "Settings":
         """Return these settings with what is `given` where no variable and no earlier filling said.
 
-        The manifest has checked the values: see `stevedore_core.serving`.
+        The manifest has checked the values: see `stevedore_core.served_settings`.
         """
         unset = {name: v for name, v in given.items() if name not in self.model_fields_set}
         return self.model_copy(update=unset)

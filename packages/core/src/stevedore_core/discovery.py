@@ -85,17 +85,14 @@ def _entry_point(name: str) -> EntryPoint:
 def _import(entry: EntryPoint) -> object:
     try:
         return entry.load()
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{entry.module}.".startswith(f"{error.name}."):
-            raise ModelAbsent(
-                f"model `{entry.name}` names the module `{entry.module}`, which does not exist"
-            ) from error
-        raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error
-    except AttributeError as error:
-        if error.obj is not None and getattr(error.obj, "__name__", None) == entry.module:
-            raise ModelWrongKind(
-                f"model `{entry.name}`: `{entry.module}` has no `{entry.attr}`"
-            ) from error
-        raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error
     except BaseException as error:
+        match error:
+            case ModuleNotFoundError(name=str(name)) if f"{entry.module}.".startswith(f"{name}."):
+                raise ModelAbsent(
+                    f"model `{entry.name}` names the module `{entry.module}`, which does not exist"
+                ) from error
+            case AttributeError(obj=module) if getattr(module, "__name__", "") == entry.module:
+                raise ModelWrongKind(
+                    f"model `{entry.name}`: `{entry.module}` has no `{entry.attr}`"
+                ) from error
         raise ModelBroken(f"importing model `{entry.name}` raised `{describe(error)}`") from error

@@ -35,6 +35,7 @@
 Whoever can act on a class catches it; nobody else does. Status codes are api's business.
 """
 
+import re
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -79,7 +80,10 @@ class StevedoreError(Exception):
     """Everything this project raises on purpose."""
 
     code: ClassVar[str] = "error"
-    """A stable name of the class for callers, logs and metrics."""
+    """The name of the class for callers, logs and metrics: `body-not-json` of `BodyNotJson`."""
+
+    def __init_subclass__(cls) -> None:
+        cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
 
 
 class CallerError(StevedoreError):
@@ -89,13 +93,9 @@ class CallerError(StevedoreError):
 class BodyNotJson(CallerError):
     """The body is not strict JSON."""
 
-    code = "body-not-json"
-
 
 class EnvelopeInvalid(CallerError):
     """The body is JSON, but not the envelope of model name and payload."""
-
-    code = "envelope-invalid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +109,6 @@ class Violation:
 class PayloadInvalid(CallerError):
     """The payload breaks the model's JSON Schema."""
 
-    code = "payload-invalid"
-
     def __init__(self, violations: Sequence[Violation]) -> None:
         """Take the violations, first ones first; how many is the caller's choice."""
         self.violations = tuple(violations)
@@ -121,37 +119,25 @@ class PayloadInvalid(CallerError):
 class ModelUnknown(CallerError):
     """No model of that name is served here."""
 
-    code = "model-unknown"
-
 
 class ParameterMissing(CallerError):
     """A query lacks a parameter it needs."""
-
-    code = "parameter-missing"
 
 
 class ContentTypeRefused(CallerError):
     """The body is not declared as JSON, or is encoded."""
 
-    code = "content-type-refused"
-
 
 class BodyTooLarge(CallerError):
     """The body is longer than this server reads."""
-
-    code = "body-too-large"
 
 
 class BodyTooSlow(CallerError):
     """The body did not arrive in time."""
 
-    code = "body-too-slow"
-
 
 class HostRefused(CallerError):
     """The `Host` header names another machine than the one listening."""
-
-    code = "host-refused"
 
 
 class ServingError(StevedoreError):
@@ -161,31 +147,21 @@ class ServingError(StevedoreError):
 class ModelNotReady(ServingError):
     """The model is not loaded, or its self-test does not pass."""
 
-    code = "model-not-ready"
-
 
 class ScorePending(ServingError):
     """The model's examples were not scored yet."""
-
-    code = "score-pending"
 
 
 class QueueFull(ServingError):
     """Too much waits already."""
 
-    code = "queue-full"
-
 
 class DeadlinePassed(ServingError):
     """No answer came in time."""
 
-    code = "deadline-passed"
-
 
 class WorkerDied(ServingError):
     """The worker that held the request is gone."""
-
-    code = "worker-died"
 
 
 class PredictorError(StevedoreError):
@@ -195,13 +171,9 @@ class PredictorError(StevedoreError):
 class PredictorFailed(PredictorError):
     """One of the Predictor's methods raised."""
 
-    code = "predictor-failed"
-
 
 class OutputNotJson(PredictorError):
     """What the Predictor returned cannot be written as JSON."""
-
-    code = "output-not-json"
 
 
 class PackageError(StevedoreError):
@@ -211,49 +183,33 @@ class PackageError(StevedoreError):
 class ModelAbsent(PackageError):
     """Nothing installed provides the model."""
 
-    code = "model-absent"
-
 
 class ModelBroken(PackageError):
     """Loading the model raised."""
-
-    code = "model-broken"
 
 
 class ModelWrongKind(PackageError):
     """The model loads, but is not what the contract asks for."""
 
-    code = "model-wrong-kind"
-
 
 class SchemaInvalid(PackageError):
     """A JSON Schema that does not compile."""
-
-    code = "schema-invalid"
 
 
 class ExampleInvalid(PackageError):
     """A packaged example that its own schema refuses, or that is missing."""
 
-    code = "example-invalid"
-
 
 class WeightsMismatch(PackageError):
     """Weights that are not the recorded ones."""
-
-    code = "weights-mismatch"
 
 
 class DocumentInvalid(StevedoreError):
     """A manifest, lock or settings file that cannot be understood."""
 
-    code = "document-invalid"
-
 
 class LayoutInvalid(StevedoreError):
     """What is installed in a layout is not what its lock says."""
-
-    code = "layout-invalid"
 
 
 def describe(error: BaseException) -> str:

@@ -5,25 +5,16 @@ double with every step, so that a short schema can keep it busy for ages.
 """
 
 from collections.abc import Iterator
+from typing import Any
 
-from stevedore_core.json_pointers import steps_of
-from stevedore_core.strict_json import Json
+from stevedore_core.json_pointers import follow, steps_of
+from stevedore_core.keywords import OF_SAME_VALUE, REFERENCES, subschemas
+from stevedore_core.strict_json import Json, objects_in
 
 __all__ = ["fan_out"]
 
-_BRANCHES = ("allOf", "anyOf", "oneOf")
-_SAME_VALUE = ("$ref", "$dynamicRef", "$recursiveRef", "not", "if", "then", "else")
-_INSIDE = (
-    "items",
-    "additionalItems",
-    "unevaluatedItems",
-    "contains",
-    "propertyNames",
-    "additionalProperties",
-    "unevaluatedProperties",
-)
-_INSIDE_BY_NAME = ("properties", "patternProperties")
-_REFERENCES = _SAME_VALUE[:3]
+_OF_NO_VALUE = ("$defs", "contentSchema", "definitions")
+"""What holds schemas that look at nothing until another refers to them."""
 
 
 def fan_out(document: Json) -> int:
@@ -39,7 +30,12 @@ class _Counting:
 
     def __init__(self, document: Json) -> None:
         self._document = document
-        self._anchors = dict(_anchors(document))
+        self._anchors: dict[Any, Json] = {
+            schema[key]: schema
+            for schema in objects_in(document)
+            for key in ("$anchor", "$dynamicAnchor")
+            if isinstance(schema.get(key), str)
+        }
         self._counts: dict[int, int] = {}
 
     def of(self, schema: Json) -> int:
@@ -65,17 +61,9 @@ class _Counting:
 
     def _of_same_value(self, schema: Json) -> Iterator[Json]:
         """Yield the subschemas that look at the same value as `schema`."""
-        if not isinstance(schema, dict):
-            return
-        for key in _BRANCHES:
-            if isinstance(branches := schema.get(key), list):
-                yield from branches
-        for key in ("dependentSchemas", "dependencies"):
-            if isinstance(named := schema.get(key), dict):
-                yield from named.values()
-        for key in _SAME_VALUE:
-            if key in schema:
-                yield self._resolved(schema[key]) if key in _REFERENCES else schema[key]
+        yield from (inner for key, _, inner in subschemas(schema) if key in OF_SAME_VALUE)
+        if isinstance(schema, dict):
+            yield from (self._resolved(schema[key]) for key in REFERENCES if key in schema)
 
     def _resolved(self, reference: Json) -> Json:
         """Return what a reference within the document means; True if it means none there."""
@@ -83,39 +71,13 @@ class _Counting:
             return True
         if not reference.startswith("#/"):
             return self._anchors.get(reference[1:], self._document)
-        target = self._document
-        for key in steps_of(reference):
-            if isinstance(target, list) and key.isdigit() and int(key) < len(target):
-                target = target[int(key)]
-            else:
-                target = target.get(key, True) if isinstance(target, dict) else True
-        return target
+        steps = steps_of(reference)
+        target, taken = follow(self._document, steps)
+        return target if taken == len(steps) else True
 
 
 def _inside(schema: Json) -> Iterator[Json]:
     """Yield the subschemas that look at what is inside a value."""
-    if not isinstance(schema, dict):
-        return
-    for key in _INSIDE:
-        if key in schema and not isinstance(schema[key], list):
-            yield schema[key]
-    for key in ("prefixItems", "items"):  # before 2020-12, `items` was what `prefixItems` is
-        if isinstance(places := schema.get(key), list):
-            yield from places
-    for key in _INSIDE_BY_NAME:
-        if isinstance(named := schema.get(key), dict):
-            yield from named.values()
-
-
-def _anchors(document: Json) -> Iterator[tuple[str, Json]]:
-    """Yield every subschema that has a name of its own, with that name."""
-    containers = [document]
-    while containers:
-        container = containers.pop()
-        if isinstance(container, dict):
-            for key in ("$anchor", "$dynamicAnchor"):
-                if isinstance(name := container.get(key), str):
-                    yield name, container
-            containers += container.values()
-        elif isinstance(container, list):
-            containers += container
+    for key, _, inner in subschemas(schema):
+        if key not in OF_SAME_VALUE and key not in _OF_NO_VALUE:
+            yield inner

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stevedore_core.fields import SHA256, Fields, Grammar
+from stevedore_core.fields import SHA256, Fields, Grammar, toml_of
 
 __all__ = ["FetchedFile", "digest_of", "fetched_in", "read_fetched"]
 
@@ -84,12 +84,8 @@ class FetchedFile:
 
     @property
     def text(self) -> str:
-        """Its table in the record. No value has quotes or escapes."""
-        lines = [
-            f"{key} = {value}\n" if isinstance(value, int) else f'{key} = "{value}"\n'
-            for key, value in self.table.items()
-        ]
-        return f"[[weights]]\n{''.join(lines)}"
+        """Its table in the record."""
+        return f"[[weights]]\n{toml_of(self.table)}"
 
 
 def digest_of(files: Iterable[FetchedFile]) -> str:

@@ -1,4 +1,4 @@
-"""Typed getters for untyped TOML, and the grammars that strings must pass.
+"""Typed getters for untyped TOML, the grammars that strings must pass, and TOML of such strings.
 
 `manifest` and `lock` read through `Fields`. It collects every problem and raises them together.
 """
@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.spelling import did_you_mean
@@ -24,9 +24,11 @@ __all__ = [
     "Grammar",
     "normalise",
     "quote",
+    "toml_of",
 ]
 
 _MISSING = object()
+_Choice = TypeVar("_Choice", bound=str)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,6 +94,20 @@ def quote(value: object) -> str:
     return f"`{text if len(text) <= 60 else text[:57] + '…'}`"  # noqa: PLR2004
 
 
+def toml_of(table: Mapping[str, object]) -> str:
+    """Write a table of numbers, strings and tuples of strings; `None` is left out.
+
+    No string has quotes or escapes: each has passed a grammar.
+    """
+    lines: list[str] = []
+    for key, value in table.items():
+        if isinstance(value, tuple):
+            lines += [f"{key} = [", *(f'    "{item}",' for item in value), "]"]
+        elif value is not None:
+            lines.append(f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"')
+    return "\n".join(lines) + "\n"
+
+
 @dataclass(kw_only=True, slots=True)
 class Fields:
     """One table of a document. Hands out typed values and notes what is wrong on the way.
@@ -123,32 +139,26 @@ class Fields:
     def text(self, key: str, grammar: Grammar) -> str:
         """Return the string at `key`, which must fit `grammar`."""
         value = self.raw(key)
-        if value is _MISSING:
-            self._missing(key, grammar.expected)
-        elif isinstance(value, str) and grammar.accepts(value):
+        if isinstance(value, str) and grammar.accepts(value):
             return value
-        else:
-            self._wrong(key, grammar.expected, value)
+        self._wrong(key, grammar.expected, value)
         return ""
 
-    def choice(self, key: str, allowed: Sequence[str], *, default: str) -> str:
+    def choice(self, key: str, allowed: Sequence[_Choice], *, default: _Choice) -> _Choice:
         """Return the string at `key`, one of `allowed`."""
         value = self.raw(key) if self.has(key) else default
-        if isinstance(value, str) and value in allowed:
-            return value
+        for item in allowed:
+            if item == value:
+                return item
         self._wrong(key, " or ".join(f"`{item}`" for item in allowed), value)
         return default
 
     def integer(self, key: str, *, low: int, high: int, other: str = "") -> int:
         """Return the whole number at `key`, from `low` to `high`; messages add `other`."""
         value = self.raw(key)
-        expected = f"a whole number from {low} to {high}{other}"
-        if value is _MISSING:
-            self._missing(key, expected)
-        elif isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
+        if isinstance(value, int) and not isinstance(value, bool) and low <= value <= high:
             return value
-        else:
-            self._wrong(key, expected, value)
+        self._wrong(key, f"a whole number from {low} to {high}{other}", value)
         return low
 
     def number(
@@ -156,24 +166,16 @@ class Fields:
     ) -> float:
         """Return the finite number at `key`, from `low` to `high`."""
         value = self.raw(key)
+        if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+            return float(value)
         is_bounded = high < sys.float_info.max
         expected = f"a number from {low:g} to {high:g}" if is_bounded else "a finite number"
-        if value is _MISSING:
-            self._missing(key, expected)
-        elif (
-            isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-        ):
-            return float(value)
-        else:
-            self._wrong(key, expected, value)
+        self._wrong(key, expected, value)
         return 0.0
 
     def texts(self, key: str, grammar: Grammar) -> tuple[str, ...]:
         """Return the array of strings at `key`, each of which must fit `grammar`."""
         value = self.raw(key)
-        if value is _MISSING:
-            self._missing(key, "an array of strings")
-            return ()
         if not isinstance(value, list):
             self._wrong(key, "an array of strings", value)
             return ()
@@ -184,11 +186,7 @@ class Fields:
 
     def within(self, key: str, *, required: bool = True) -> "Fields":
         """Return the table at `key`; an empty one where it is absent and need not be there."""
-        value = self.raw(key)
-        if value is _MISSING:
-            if required:
-                self._missing(key, "a table")
-            value = {}
+        value = self.raw(key) if required or self.has(key) else {}
         if not isinstance(value, dict):
             self._wrong(key, "a table", value)
             value = {}
@@ -197,9 +195,6 @@ class Fields:
     def each(self, key: str) -> tuple["Fields", ...]:
         """Return the tables of the array at `key`, counted from 1 in messages."""
         value = self.raw(key)
-        if value is _MISSING:
-            self._missing(key, "an array of tables")
-            return ()
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self._wrong(key, "an array of tables", value)
             return ()
@@ -225,7 +220,8 @@ class Fields:
         """Note every key that nobody asked for: it is a mistake, not an extension."""
         for key in self.table:
             if key not in self._seen:
-                hint = did_you_mean(key, self._seen) or f"; known: {_listed(self._seen)}"
+                known = ", ".join(f"`{name}`" for name in sorted(self._seen))
+                hint = did_you_mean(key, self._seen) or f"; known: {known}"
                 self.note(key, f"unknown key{hint}")
 
     def finish(self) -> None:
@@ -247,12 +243,8 @@ class Fields:
     def _at(self, key: str) -> str:
         return f"{self.path}.{key}" if self.path else key
 
-    def _missing(self, key: str, expected: str) -> None:
-        self.note(key, f"missing; expected {expected}")
-
     def _wrong(self, key: str, expected: str, found: object) -> None:
-        self.note(key, f"expected {expected}, found {quote(found)}")
-
-
-def _listed(names: set[str]) -> str:
-    return ", ".join(f"`{name}`" for name in sorted(names))
+        if found is _MISSING:
+            self.note(key, f"missing; expected {expected}")
+        else:
+            self.note(key, f"expected {expected}, found {quote(found)}")

@@ -3,9 +3,11 @@
 Whoever names a place in a payload or a schema writes one, whoever follows a `$ref` reads one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-__all__ = ["escape", "pointer_of", "steps_of"]
+from stevedore_core.strict_json import Json
+
+__all__ = ["escape", "follow", "pointer_of", "steps_of"]
 
 
 def escape(key: str) -> str:
@@ -22,3 +24,15 @@ def steps_of(pointer: str) -> list[str]:
     """Return the steps of a pointer. What stands before its first `/` is none: `#` in a `$ref`."""
     # The other way round, `~01`, which is the key `~1`, would become `/`.
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+
+
+def follow(document: Json, steps: Sequence[str]) -> tuple[Json, int]:
+    """Return what is reached by these steps, and how many of them lead somewhere."""
+    for number, step in enumerate(steps):
+        if isinstance(document, dict) and step in document:
+            document = document[step]
+        elif isinstance(document, list) and step.isdecimal() and int(step) < len(document):
+            document = document[int(step)]
+        else:
+            return document, number
+    return document, len(steps)

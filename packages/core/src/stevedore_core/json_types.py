@@ -49,6 +49,7 @@ _ANY_OTHER = (
     "a class with fields of these"
 )
 _FOREIGN = ("annotated_types", "pydantic")
+_FOR_PYDANTIC = ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
 _SCALARS = {"number": "float", "integer": "int", "boolean": "bool"}
 
 
@@ -135,7 +136,8 @@ class _Reading:
             return
         name = _spelled(kind)
         if not _has_fields(kind):
-            if name in _INSTEAD or not (self._by_pydantic and _pydantic_knows(kind)):
+            is_known = any(hasattr(kind, method) for method in _FOR_PYDANTIC)
+            if name in _INSTEAD or not (self._by_pydantic and is_known):
                 yield f"`{where}`: `{name}`: {_INSTEAD.get(name, _ANY_OTHER)}"
         elif kind not in self.classes:
             self.classes[kind] = ()
@@ -173,13 +175,6 @@ def _fields(kind: Any) -> dict[str, Any]:
 def _is_model(kind: Any) -> bool:
     """Tell whether a class is a model of pydantic's."""
     return hasattr(kind, "__pydantic_core_schema__") and hasattr(kind, "model_fields")
-
-
-def _pydantic_knows(kind: Any) -> bool:
-    return any(
-        hasattr(kind, name)
-        for name in ("__get_pydantic_core_schema__", "__get_pydantic_json_schema__")
-    )
 
 
 def _spelled_array(schema: Json) -> str:

@@ -1,25 +1,38 @@
 """The keywords of JSON Schema: what each draft knows, and what a keyword's value has to be.
 
-`schema_faults` asks. A validator takes a keyword that it does not know for a comment.
+Whoever takes a schema apart asks. A validator takes a keyword that it does not know for a comment.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from stevedore_core.json_pointers import escape
 from stevedore_core.strict_json import Json
 
 __all__ = [
     "DRAFTS",
     "EXPECTED",
     "FORMATS",
+    "FOR_PEOPLE",
     "KINDS",
     "LATEST",
-    "MANY_SCHEMAS",
-    "NAMED_SCHEMAS",
-    "ONE_SCHEMA",
+    "OF_SAME_VALUE",
+    "REFERENCES",
     "TYPES",
     "TYPES_OF",
+    "subschemas",
+    "with_subschemas",
 ]
+
+FOR_PEOPLE: Final = frozenset({"$comment", "default", "description", "examples", "title"})
+"""What no payload is held against."""
+
+REFERENCES: Final = ("$dynamicRef", "$recursiveRef", "$ref")
+
+OF_SAME_VALUE: Final = (
+    "allOf", "anyOf", "dependencies", "dependentSchemas", "else", "if", "not", "oneOf", "then",
+)  # fmt: skip
+"""What holds schemas for the same value: what one does not say, another may."""
 
 TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 
@@ -29,12 +42,12 @@ FORMATS: Final = (
     "uri", "uri-reference", "uri-template", "uuid",
 )  # fmt: skip
 
-ONE_SCHEMA: Final = (
+_ONE_SCHEMA: Final = (
     "additionalItems", "additionalProperties", "contains", "contentSchema", "else", "if", "items",
     "not", "propertyNames", "then", "unevaluatedItems", "unevaluatedProperties",
 )  # fmt: skip
-MANY_SCHEMAS: Final = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
-NAMED_SCHEMAS: Final = (
+_MANY_SCHEMAS: Final = ("allOf", "anyOf", "items", "oneOf", "prefixItems")
+_NAMED_SCHEMAS: Final = (
     "$defs", "definitions", "dependencies", "dependentSchemas", "patternProperties", "properties",
 )  # fmt: skip
 
@@ -82,9 +95,9 @@ KINDS: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         ("$recursiveAnchor", "deprecated", "readOnly", "uniqueItems", "writeOnly"), "truth"
     ),
-    **dict.fromkeys(ONE_SCHEMA, "schema"),
+    **dict.fromkeys(_ONE_SCHEMA, "schema"),
     **dict.fromkeys(("allOf", "anyOf", "oneOf", "prefixItems"), "schemas"),
-    **dict.fromkeys((*NAMED_SCHEMAS, "$vocabulary", "dependentRequired"), "table"),
+    **dict.fromkeys((*_NAMED_SCHEMAS, "$vocabulary", "dependentRequired"), "table"),
     "enum": "values",
     "examples": "array",
     "multipleOf": "step",
@@ -126,6 +139,30 @@ DRAFTS: Final[Mapping[str, frozenset[str]]] = {
     "http://json-schema.org/draft-04/schema": _OLD | {"id"},
 }
 """The keywords of each draft, by what `$schema` says without a `#` at its end."""
+
+
+def subschemas(schema: Json) -> Iterator[tuple[str, str, Json]]:
+    """Yield each schema that stands in a schema: its keyword, its pointer from there, itself."""
+    for key, value in schema.items() if isinstance(schema, dict) else ():
+        if key in _MANY_SCHEMAS and isinstance(value, list):
+            yield from ((key, f"/{key}/{number}", inner) for number, inner in enumerate(value))
+        elif key in _NAMED_SCHEMAS and isinstance(value, dict):
+            yield from ((key, f"/{key}/{escape(name)}", inner) for name, inner in value.items())
+        elif key in _ONE_SCHEMA:
+            yield key, f"/{key}", value
+
+
+def with_subschemas(schema: Mapping[str, Any], change: Callable[[Json], Json]) -> dict[str, Any]:
+    """Return a schema in which each schema that stands in it is what `change` makes of it."""
+    return {key: _changed(key, value, change) for key, value in schema.items()}
+
+
+def _changed(key: str, value: Json, change: Callable[[Json], Json]) -> Json:
+    if key in _MANY_SCHEMAS and isinstance(value, list):
+        return [change(inner) for inner in value]
+    if key in _NAMED_SCHEMAS and isinstance(value, dict):
+        return {name: change(inner) for name, inner in value.items()}
+    return change(value) if key in _ONE_SCHEMA else value
 
 
 def _is_number(value: Json) -> bool:

@@ -6,8 +6,8 @@ Neither says where anything was downloaded from.
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from stevedore_core.fields import (
     SHA256,
     VERSION,
     Fields,
+    toml_of,
 )
 from stevedore_core.manifest import DEFAULT_ENVIRONMENT, FRONT_ENVIRONMENT, Manifest
 from stevedore_core.requirements_files import Pin, format_pins, parse_pins
@@ -94,45 +95,20 @@ class Lock:
     @property
     def text(self) -> str:
         """The text of `lock.toml`."""
-        head: list[tuple[str, object]] = [
-            ("format", _FORMAT),
-            ("name", self.name),
-            ("version", self.version),
-            ("python", self.python),
-            ("manifest_sha256", self.manifest_sha256),
-        ]
-        if self.base is not None:
-            head.append(("base", self.base))
-        tables = [_table(None, head)]
-        tables += [
-            _table(
-                "environments",
-                [("name", e.name), ("sha256", e.sha256), ("inputs_sha256", e.inputs_sha256)],
-            )
-            for e in self.environments
-        ]
-        tables += [
-            _table(
-                "wheels",
-                [("distribution", w.distribution), ("version", w.version), ("sha256", w.sha256)],
-            )
-            for w in self.wheels
-        ]
-        tables += [
-            _table(
-                "models",
-                [
-                    ("name", m.name),
-                    ("version", m.version),
-                    ("environment", m.environment),
-                    ("distribution", m.distribution),
-                    ("sha256", m.sha256),
-                    ("inputs_sha256", m.inputs_sha256),
-                    ("requires", m.requires),
-                ],
-            )
-            for m in self.models
-        ]
+        head = {
+            "format": _FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "python": self.python,
+            "manifest_sha256": self.manifest_sha256,
+            "base": self.base,
+        }
+        tables = [toml_of(head)]
+        for e in self.environments:
+            said = {"name": e.name, "sha256": e.sha256, "inputs_sha256": e.inputs_sha256}
+            tables.append(f"[[environments]]\n{toml_of(said)}")
+        tables += [f"[[wheels]]\n{toml_of(asdict(wheel))}" for wheel in self.wheels]
+        tables += [f"[[models]]\n{toml_of(asdict(model))}" for model in self.models]
         return f"{_HEADER}\n" + "\n".join(tables)
 
     @property
@@ -298,17 +274,6 @@ def _check_references(lock: Lock, fields: Fields) -> None:
                     f"`{model.environment}` holds `{model.name}` {other.version} already",
                 )
     fields.finish()
-
-
-def _table(name: str | None, entries: Iterable[tuple[str, object]]) -> str:
-    """Write one TOML table. Every string in a lock passed a grammar without quotes or escapes."""
-    lines = [f"[[{name}]]"] if name else []
-    for key, value in entries:
-        if isinstance(value, tuple):
-            lines += [f"{key} = [", *(f'    "{item}",' for item in value), "]"]
-        else:
-            lines.append(f"{key} = {value}" if isinstance(value, int) else f'{key} = "{value}"')
-    return "\n".join(lines) + "\n"
 
 
 def _sha256(text: str) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import (
@@ -18,7 +18,7 @@ from stevedore_core.fields import (
     Fields,
     normalise,
 )
-from stevedore_core.serving import FOR_MODELS, SERVED, Setting, read_settings
+from stevedore_core.served_settings import FOR_MODELS, SERVED, Setting, read_settings
 
 __all__ = [
     "DEFAULT_ENVIRONMENT",
@@ -59,7 +59,7 @@ class ModelPin:
     environment: str | None = None
     """Where it has to live; `None` leaves that to `Manifest.environments`."""
     settings: Mapping[str, Setting] = field(default_factory=dict, hash=False)
-    """What it has to itself of `serving.FOR_MODELS`."""
+    """What it has to itself of `served_settings.FOR_MODELS`."""
     min_score: Mapping[str, float] = field(default_factory=dict, hash=False)
     """The worst value that will do for each score, see `scores.shortfalls`."""
     gate: Gate = "tests"
@@ -84,7 +84,7 @@ class Manifest:
     environments: Environments
     readiness: Readiness
     settings: Mapping[str, Setting]
-    """What `[serve]` has of `serving.SERVED`."""
+    """What `[serve]` has of `served_settings.SERVED`."""
     base: str | None
     index: str | None
     """A package index that has our own models' wheels; third-party ones never come from there."""
@@ -120,11 +120,8 @@ class Manifest:
             version=fields.text("version", VERSION),
             python=fields.text("python", PYTHON_MINOR),
             models=_models(fields),
-            environments=cast(
-                "Environments",
-                fields.choice("environments", ("few", "one", "each"), default="few"),
-            ),
-            readiness=cast("Readiness", serve.choice("readiness", ("all", "any"), default="all")),
+            environments=fields.choice("environments", ("few", "one", "each"), default="few"),
+            readiness=serve.choice("readiness", ("all", "any"), default="all"),
             settings=read_settings(serve, SERVED),
             base=image.text("base", IMAGE_REFERENCE) if image.has("base") else None,
             index=wheels.text("index", INDEX) if wheels.has("index") else None,
@@ -194,7 +191,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
     min_score = {name: minimum.number(name) for name in minimum.table}
     if pin.has("gate") and not min_score:
         pin.note("gate", "demands nothing; say in `min_score` which score has to reach what")
-    gate = pin.choice("gate", ("tests", "readiness"), default="tests")
+    gate: Gate = pin.choice("gate", ("tests", "readiness"), default="tests")
     pin.close()
     for version in versions:
         yield ModelPin(
@@ -203,7 +200,7 @@ def _pins(table: Fields, name: str) -> Iterator[ModelPin]:
             environment=environment,
             settings=settings,
             min_score=min_score,
-            gate=cast("Gate", gate),
+            gate=gate,
         )
 
 

@@ -10,13 +10,14 @@ from typing import Annotated, Any
 
 import msgspec
 
+from stevedore_core.keywords import FOR_PEOPLE
 from stevedore_core.strict_json import Json
 
 __all__ = ["Decoder", "number_array_decoder"]
 
 Decoder = msgspec.json.Decoder[Json]
 
-_FOR_PEOPLE = frozenset({"$comment", "$schema", "default", "description", "examples", "title"})
+_SAYS_NOTHING = FOR_PEOPLE | {"$schema"}
 _LENGTHS = {"minItems": "min_length", "maxItems": "max_length"}
 _BOUNDS = {
     "minimum": ("ge", ceil),
@@ -51,7 +52,7 @@ def _array(schema: Json, depth: int) -> Any:
     """Return the type of what an array's schema admits, if it can be said as one."""
     if not isinstance(schema, dict) or schema.get("type") != "array" or not depth:
         return None
-    if not schema.keys() <= {"type", "items", *_LENGTHS, *_FOR_PEOPLE}:
+    if not schema.keys() <= {"type", "items", *_LENGTHS, *_SAYS_NOTHING}:
         return None
     items = schema.get("items")
     item = _array(items, depth - 1) or _number(items)
@@ -65,7 +66,7 @@ def _array(schema: Json, depth: int) -> Any:
 def _number(schema: Json) -> Any:
     if not isinstance(schema, dict) or schema.get("type") not in ("number", "integer"):
         return None
-    if not schema.keys() <= {"type", *_BOUNDS, *_FOR_PEOPLE}:
+    if not schema.keys() <= {"type", *_BOUNDS, *_SAYS_NOTHING}:
         return None
     given: dict[str, Any] = {key: schema[key] for key in _BOUNDS if key in schema}
     ends = ({"minimum", "exclusiveMinimum"}, {"maximum", "exclusiveMaximum"})

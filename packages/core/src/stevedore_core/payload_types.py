@@ -6,7 +6,7 @@ The conformance suite holds the schema files against them, and `ml-stevedore sch
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import cleandoc
@@ -18,9 +18,9 @@ from stevedore_core.arrays import ARRAY_KEY
 from stevedore_core.discovery import package_of
 from stevedore_core.errors import ModelBroken, PackageError, SchemaInvalid, describe
 from stevedore_core.json_types import TypeRead, read_type
-from stevedore_core.keywords import LATEST
+from stevedore_core.keywords import LATEST, with_subschemas
 from stevedore_core.schemas import Schema
-from stevedore_core.strict_json import Json
+from stevedore_core.strict_json import Json, objects_in
 
 __all__ = ["NAMES", "declared_schemas", "schema_of"]
 
@@ -44,9 +44,6 @@ _FIRST = (
     *("required", "additionalProperties", "properties", "prefixItems", "items"),
 )
 """What people look for, in the order in which they read; the rest follows by name."""
-_BY_NAME = ("$defs", "patternProperties", "properties")
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_SINGLE = ("additionalProperties", "items", "not", "propertyNames", "unevaluatedProperties")
 _DEFINITIONS = "#/$defs/"
 _MOST_EXACT = 2**53
 """Up to here each integer is a float."""
@@ -91,19 +88,16 @@ def schema_of(kind: Any, *, name: str, where: str) -> Json:
         said = "; ".join(read.objections)
         raise SchemaInvalid(f"`{where}` declares what has no JSON Schema: {said}")
     try:
-        raw = _from_pydantic(kind) if read.is_of_pydantic else msgspec.json.schema(kind)
+        if read.is_of_pydantic:  # only who declares such a model has it; then it is imported
+            raw = sys.modules["pydantic"].TypeAdapter(kind).json_schema()
+        else:
+            raw = msgspec.json.schema(kind)
     except (TypeError, ValueError, RuntimeError) as error:  # pydantic's own are among the last two
         reason = str(error).partition("\n\nFor further information")[0]
         raise SchemaInvalid(f"`{where}`: `{name}` has no JSON Schema: {reason}") from error
     document = _Writing(raw, read).document(title=_TITLES.get(name, name))
     Schema.compile(document, where=f"{where}: {name}")
     return document
-
-
-def _from_pydantic(kind: Any) -> dict[str, Any]:
-    # Only who declares a pydantic model has it; then it is imported already.
-    schema: dict[str, Any] = sys.modules["pydantic"].TypeAdapter(kind).json_schema()
-    return schema
 
 
 class _Writing:
@@ -113,7 +107,7 @@ class _Writing:
         self._raw = raw
         self._orders = read.orders
         self._definitions: Mapping[str, Any] = raw.get("$defs", {})
-        references = list(_references(raw))
+        references = [part.get("$ref") for part in objects_in(raw)]
         self._used_once = {
             name for name in self._definitions if references.count(_DEFINITIONS + name) == 1
         }
@@ -134,13 +128,7 @@ class _Writing:
         schema = _tidied(self._inlined(schema))
         if "properties" in schema:
             schema = self._closed(schema)
-        for key in schema.keys() & {*_BY_NAME}:
-            schema[key] = {name: self._written(inner) for name, inner in schema[key].items()}
-        for key in schema.keys() & {*_LISTS}:
-            schema[key] = [self._written(inner) for inner in schema[key]]
-        for key in schema.keys() & {*_SINGLE}:
-            schema[key] = self._written(schema[key])
-        return _ordered(schema)
+        return _ordered(with_subschemas(schema, self._written))
 
     def _closed(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Admit no key that a class lacks, and put its keys into their order."""
@@ -191,16 +179,6 @@ def _whole(bound: float) -> float:
 def _ordered(schema: dict[str, Any]) -> dict[str, Any]:
     rank = {key: number for number, key in enumerate(_FIRST)}
     return {key: schema[key] for key in sorted(schema, key=lambda k: (rank.get(k, len(rank)), k))}
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(reference := value.get("$ref"), str):
-            yield reference
-        value = list(value.values())
-    if isinstance(value, list):
-        for inner in value:
-            yield from _references(inner)
 
 
 def main(model: str) -> str:

@@ -5,40 +5,36 @@ of these are no errors.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from stevedore_core.json_pointers import escape, pointer_of, steps_of
+from stevedore_core.fields import quote
+from stevedore_core.json_pointers import escape, follow, pointer_of, steps_of
 from stevedore_core.keywords import (
     DRAFTS,
     EXPECTED,
     FORMATS,
     KINDS,
     LATEST,
-    MANY_SCHEMAS,
-    NAMED_SCHEMAS,
-    ONE_SCHEMA,
+    OF_SAME_VALUE,
+    REFERENCES,
     TYPES,
     TYPES_OF,
+    subschemas,
 )
 from stevedore_core.spelling import did_you_mean
 from stevedore_core.strict_json import Json
 
-__all__ = ["Fault", "schema_faults", "words_of"]
+__all__ = ["Fault", "schema_faults"]
 
 _OWN: Final = "x-"
 """How a keyword of an author's own begins."""
 
-_OTHER_RULES: Final = (
-    "$dynamicRef", "$recursiveRef", "$ref", "allOf", "anyOf", "const", "enum", "if", "not", "oneOf",
-)  # fmt: skip
+_OTHER_RULES: Final = {
+    *REFERENCES, "allOf", "anyOf", "const", "enum", "if", "not", "oneOf",
+}  # fmt: skip
 """What may say in place of `type` which values are meant."""
-
-_OF_THE_SAME: Final = (
-    "allOf", "anyOf", "dependencies", "dependentSchemas", "else", "if", "not", "oneOf", "then",
-)  # fmt: skip
-"""What holds schemas for the same value: what one does not say, another may."""
 
 _BOUNDS: Final = (
     ("minimum", "maximum"),
@@ -50,7 +46,6 @@ _BOUNDS: Final = (
     ("minProperties", "maxProperties"),
     ("minContains", "maxContains"),
 )
-_MAX_SHOWN_CHARS: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,11 +76,6 @@ def schema_faults(schema: Json) -> list[Fault]:
     return faults
 
 
-def words_of(faults: Sequence[Fault]) -> list[str]:
-    """Return the faults in words, without the draft's: who asks looks at that by other means."""
-    return [str(fault) for fault in faults if fault.pointer != "/$schema"]
-
-
 def _draft_fault(draft: Json) -> Fault:
     if draft is None:
         return Fault(pointer="/$schema", problem=f"missing; expected a draft, such as `{LATEST}`")
@@ -101,16 +91,8 @@ def _parts(
     if not isinstance(schema, dict):
         return
     yield pointer, schema, is_whole
-    for key, value in schema.items():
-        here, whole = f"{pointer}/{escape(key)}", key not in _OF_THE_SAME
-        if key in ONE_SCHEMA:
-            yield from _parts(value, here, is_whole=whole)
-        if key in MANY_SCHEMAS and isinstance(value, list):
-            for number, inner in enumerate(value):
-                yield from _parts(inner, f"{here}/{number}", is_whole=whole)
-        if key in NAMED_SCHEMAS and isinstance(value, dict):
-            for name, inner in value.items():
-                yield from _parts(inner, f"{here}/{escape(name)}", is_whole=whole)
+    for key, place, inner in subschemas(schema):
+        yield from _parts(inner, f"{pointer}{place}", is_whole=key not in OF_SAME_VALUE)
 
 
 def _word_faults(schema: dict[str, Json], pointer: str, known: frozenset[str]) -> Iterator[Fault]:
@@ -145,7 +127,7 @@ def _type_faults(schema: dict[str, Json], pointer: str, *, is_whole: bool) -> It
     speaking = {key: TYPES_OF[key] for key in schema if key in TYPES_OF}
     if "type" not in schema:
         told = [f"`{key}`" for key in speaking]
-        if told and is_whole and not schema.keys() & set(_OTHER_RULES):
+        if told and is_whole and not schema.keys() & _OTHER_RULES:
             meant = " or ".join(f"`{name}`" for name in next(iter(speaking.values())))
             problem = f"missing; expected {meant}: {', '.join(told)} bind no other values"
             yield Fault(pointer=here, problem=problem)
@@ -208,24 +190,18 @@ def _reference_faults(schema: dict[str, Json], pointer: str, root: Json) -> Iter
     reference = schema.get("$ref")
     if not isinstance(reference, str) or not reference.startswith("#/"):
         return
-    target: Any = root
     steps = steps_of(reference)
-    for number, key in enumerate(steps):
-        if isinstance(target, dict) and key in target:
-            target = target[key]
-        elif isinstance(target, list) and key.isdigit() and int(key) < len(target):
-            target = target[int(key)]
-        else:
-            before = f"#{pointer_of(steps[:number])}"
-            names = target if isinstance(target, dict) else {}
-            there = [f"{before}/{escape(name)}" for name in names]
-            meant = did_you_mean(reference, _definitions(root))
-            meant = meant or did_you_mean(f"{before}/{escape(key)}", there)
-            yield Fault(
-                pointer=f"{pointer}/$ref",
-                problem=f"expected a place in this schema, found `{reference}`{meant}",
-            )
-            return
+    target, taken = follow(root, steps)
+    if taken == len(steps):
+        return
+    before = f"#{pointer_of(steps[:taken])}"
+    there = [f"{before}/{escape(name)}" for name in target] if isinstance(target, dict) else []
+    meant = did_you_mean(reference, _definitions(root))
+    meant = meant or did_you_mean(f"{before}/{escape(steps[taken])}", there)
+    yield Fault(
+        pointer=f"{pointer}/$ref",
+        problem=f"expected a place in this schema, found `{reference}`{meant}",
+    )
 
 
 def _definitions(root: Json) -> list[str]:
@@ -239,5 +215,4 @@ def _definitions(root: Json) -> list[str]:
 
 
 def _shown(value: Json) -> str:
-    text = json.dumps(value, ensure_ascii=False) if not isinstance(value, str) else value
-    return f"`{text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 1] + '…'}`"
+    return quote(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))

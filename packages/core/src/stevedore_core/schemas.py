@@ -15,7 +15,7 @@ from stevedore_core.errors import PayloadInvalid, SchemaInvalid, Violation
 from stevedore_core.fan_out import fan_out
 from stevedore_core.json_pointers import pointer_of
 from stevedore_core.number_arrays import Decoder, number_array_decoder
-from stevedore_core.strict_json import Json, decode, may_hold_too_many
+from stevedore_core.strict_json import MAX_CONTAINERS, Json, brackets_in, decode
 
 __all__ = ["MAX_VIOLATIONS", "Schema"]
 
@@ -25,6 +25,8 @@ MAX_VIOLATIONS = 10
 # Violations are collected before the first is handed out, each at the cost of a whole message for
 # each subschema that looked; in a payload for which more may be made only the first is looked for.
 _LIST_ALL_UP_TO_MESSAGES = 10_000
+_FEW_BYTES = 2 * MAX_CONTAINERS
+"""In no more than these there cannot be too many containers."""
 _MAX_FAN_OUT = 4_096
 _MAX_MESSAGE_CHARS = 200
 
@@ -95,10 +97,11 @@ class Schema:
             BodyNotJson: It is not strict JSON.
             PayloadInvalid: As `check` does.
         """
-        if self._decoder is not None and not may_hold_too_many(body):
+        brackets = brackets_in(body) if len(body) > _FEW_BYTES else 0
+        if self._decoder is not None and brackets <= MAX_CONTAINERS:
             with suppress(msgspec.MsgspecError):  # what is wrong, if anything, is told below
                 return self._decoder.decode(body)
-        payload = decode(body)
+        payload = decode(body, brackets)
         self.check(payload)
         return payload
 

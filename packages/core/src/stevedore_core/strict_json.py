@@ -8,7 +8,7 @@ number that would overflow to one, no key twice in one object, no integer rounde
 import gc
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum
 from itertools import accumulate
@@ -20,7 +20,7 @@ import orjson
 
 from stevedore_core.errors import BodyNotJson, OutputNotJson
 
-__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "Json", "decode", "encode", "may_hold_too_many"]
+__all__ = ["MAX_CONTAINERS", "MAX_DEPTH", "Json", "brackets_in", "decode", "encode", "objects_in"]
 
 Json: TypeAlias = "bool | int | float | str | list[Json] | dict[str, Json] | None"
 
@@ -56,38 +56,55 @@ _ENCODE_OPTIONS = (
 )
 
 
-def decode(body: bytes) -> Json:
+def decode(body: bytes, brackets: int = 0) -> Json:
     """Return the value that `body` holds.
+
+    Args:
+        body: What was sent.
+        brackets: What `brackets_in` says of it, if it was asked.
 
     Raises:
         BodyNotJson: It is not strict JSON; the message names the place, never the content.
     """
-    if may_hold_too_many(body):
+    brackets = brackets or brackets_in(body)
+    if brackets > MAX_CONTAINERS:
         _check_containers(body)
     if b'"' not in body:
         # Without a string there is no key to stand twice. What this reader, which is faster and
         # takes less memory, makes of the rest is as strict; what it refuses is refused below.
         with suppress(msgspec.DecodeError, RecursionError):
             read: Json = _reading(msgspec.json.decode, body)
-            _check_depth(body)
+            _check_depth(body, brackets)
             return read
-    if _holds_many_keys(body):
+    if _holds_many_keys(body, brackets):
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return _read_many_keys(body)
+            return _read_many_keys(body, brackets)
     may_overflow = _may_overflow(body)
     try:
         value: Json = _reading(_read_with_keys, body)
     except ValueError as error:
         raise BodyNotJson(f"the body is not strict JSON: {_reason(str(error))}") from None
-    _check_depth(body)
+    _check_depth(body, brackets)
     if may_overflow and _has_infinity(value):
         raise BodyNotJson("the body holds a number too large for a 64-bit float")
     return value
 
 
-def may_hold_too_many(body: bytes) -> bool:
-    """Tell whether `decode` has to count the containers in `body`, since it could refuse them."""
-    return len(body) > 2 * MAX_CONTAINERS and _count_brackets(body) > MAX_CONTAINERS
+def brackets_in(body: bytes) -> int:
+    """Return how many arrays and objects `body` holds, or more: brackets in strings count too."""
+    return body.count(b"[") + body.count(b"{")
+
+
+def objects_in(value: Json) -> Iterator[dict[str, Json]]:
+    """Yield every object in `value`, itself included, in no order."""
+    containers = [value]
+    while containers:
+        container = containers.pop()
+        if isinstance(container, dict):
+            yield container
+            container = list(container.values())
+        if isinstance(container, list):
+            containers += [item for item in container if isinstance(item, dict | list)]
 
 
 def encode(value: object, *, nan_as_null: bool = False) -> bytes:
@@ -128,34 +145,20 @@ def _read_with_keys(body: bytes) -> Json:
     return value
 
 
-def _holds_many_keys(body: bytes) -> bool:
+def _holds_many_keys(body: bytes, brackets: int) -> bool:
     """Tell whether it pays to read first and look for keys that stand twice after that."""
-    if len(body) < _LONG_BODY_BYTES or body.count(b":") < _MANY_KEYS:
-        return False
-    return _count_brackets(body) <= _FEW_CONTAINERS
+    is_flat = len(body) >= _LONG_BODY_BYTES and brackets <= _FEW_CONTAINERS
+    return is_flat and body.count(b":") >= _MANY_KEYS
 
 
-def _read_many_keys(body: bytes) -> Json:
+def _read_many_keys(body: bytes, brackets: int) -> Json:
     value: Json = _reading(msgspec.json.decode, body)
-    _check_depth(body)
+    _check_depth(body, brackets)
     # Of two entries with one key only one is left, but each has its colon.
-    entries = _count_entries(value)
+    entries = sum(map(len, objects_in(value)))
     if entries != body.count(b":") and entries != len(_outside_strings(body, _NO_COLON)):
         raise BodyNotJson("the body is not strict JSON: one object has the same key twice")
     return value
-
-
-def _count_entries(value: Json) -> int:
-    """Return how many entries all objects in `value` have."""
-    containers, entries = [value], 0
-    while containers:
-        container = containers.pop()
-        if isinstance(container, dict):
-            entries += len(container)
-            container = list(container.values())
-        if isinstance(container, list):
-            containers += [item for item in container if isinstance(item, dict | list)]
-    return entries
 
 
 def _may_overflow(body: bytes) -> bool:
@@ -208,30 +211,26 @@ def _reason(message: str) -> str:
     return message
 
 
-def _count_brackets(body: bytes) -> int:
-    return body.count(b"[") + body.count(b"{")
-
-
 def _check_containers(body: bytes) -> None:
-    if _count_brackets(_outside_strings(body, _NO_BRACKET)) > MAX_CONTAINERS:
+    if brackets_in(_outside_strings(body, _NO_BRACKET)) > MAX_CONTAINERS:
         raise BodyNotJson(
             f"the body holds more than {MAX_CONTAINERS} arrays and objects; send fewer at a time"
         )
 
 
-def _check_depth(body: bytes) -> None:
+def _check_depth(body: bytes, brackets: int) -> None:
     """Raise `BodyNotJson` if the valid JSON in `body` is too deep.
 
     Each round takes the innermost brackets away, which is one level; what has many is counted.
     """
-    if _count_brackets(body) <= MAX_DEPTH:
+    if brackets <= MAX_DEPTH:
         return
-    brackets = _outside_strings(body, _NO_BRACKET).translate(_BRACE_TO_BRACKET)
+    nested = _outside_strings(body, _NO_BRACKET).translate(_BRACE_TO_BRACKET)
     for _ in range(_ROUNDS):
-        brackets = brackets.replace(b"[]", b"")
-        if not brackets:
+        nested = nested.replace(b"[]", b"")
+        if not nested:
             return
-    steps = memoryview(brackets.translate(_BRACKET_TO_STEP)).cast("b")
+    steps = memoryview(nested.translate(_BRACKET_TO_STEP)).cast("b")
     if _ROUNDS + max(accumulate(steps)) > MAX_DEPTH:
         raise BodyNotJson(f"the body is nested more than {MAX_DEPTH} levels deep")
 

@@ -27,6 +27,7 @@ from stevedore_core.strict_json import encode
 __all__ = ["main", "serve"]
 
 _log = logging.getLogger("stevedore_core.worker")  # whose `__name__` is `__main__`
+_ENVELOPES = frozenset({Kind.PREDICT_ENVELOPE, Kind.SCORE_ENVELOPE})
 _PR_SET_PDEATHSIG = 1
 _FIRST_TO_KILL = "1000"
 _CONTAINERS_IN_A_CALL = 100_000
@@ -94,21 +95,32 @@ def _entry(predictor: Predictor) -> dict[str, object]:
 
 def _replies(predictor: Predictor | None, batch: Sequence[Frame]) -> list[Frame]:
     """Return the answers to the frames of a batch, which are all for one model."""
-    if len(batch) == 1 or predictor is None:
-        results = [_result(predictor, frame) for frame in batch]
+    results: list[bytes | StevedoreError]
+    if predictor is None:
+        results = [ModelNotReady("the model is not loaded") for _ in batch]
+    elif len(batch) == 1:
+        results = [_answer(predictor, batch[0])]
     else:
         requests = [calls.Request(f.body, f.kind == Kind.PREDICT_ENVELOPE) for f in batch]
         results = calls.predict_many(predictor, requests)
     return [_reply(predictor, *pair) for pair in zip(batch, results, strict=True)]
 
 
-def _result(predictor: Predictor | None, frame: Frame) -> bytes | StevedoreError:
+def _answer(predictor: Predictor, frame: Frame) -> bytes | StevedoreError:
+    is_envelope = frame.kind in _ENVELOPES
     try:
-        if predictor is None:
-            raise ModelNotReady("the model is not loaded")
-        return _answer(predictor, frame)
+        match frame.kind:
+            case Kind.PREDICT | Kind.PREDICT_ENVELOPE:
+                return calls.predict(predictor, frame.body, is_envelope=is_envelope)
+            case Kind.SCORE | Kind.SCORE_ENVELOPE:
+                return calls.score(predictor, frame.body, is_envelope=is_envelope)
+            case Kind.SELF_TEST:
+                return encode(asdict(run_self_test(predictor)))
+            case Kind.SCORE_EXAMPLES:
+                return encode([asdict(score) for score in score_examples(predictor)])
     except StevedoreError as error:
         return error
+    return StevedoreError(f"a worker does not take frames of kind {frame.kind}")
 
 
 def _reply(predictor: Predictor | None, frame: Frame, result: bytes | StevedoreError) -> Frame:
@@ -120,24 +132,6 @@ def _reply(predictor: Predictor | None, frame: Frame, result: bytes | StevedoreE
         unsilence_logging()
         _log.error("model `%s`", predictor.name if predictor else frame.model, exc_info=result)
     return Frame(frame.following, Kind.REFUSAL, frame.model, _refusal(result))
-
-
-def _answer(predictor: Predictor, frame: Frame) -> bytes:
-    match frame.kind:
-        case Kind.PREDICT:
-            return calls.predict(predictor, frame.body)
-        case Kind.PREDICT_ENVELOPE:
-            return calls.predict(predictor, frame.body, is_envelope=True)
-        case Kind.SCORE:
-            return calls.score(predictor, frame.body)
-        case Kind.SCORE_ENVELOPE:
-            return calls.score(predictor, frame.body, is_envelope=True)
-        case Kind.SELF_TEST:
-            return encode(asdict(run_self_test(predictor)))
-        case Kind.SCORE_EXAMPLES:
-            return encode([asdict(score) for score in score_examples(predictor)])
-        case _:
-            raise StevedoreError(f"a worker does not take frames of kind {frame.kind}")
 
 
 def _refusal(error: StevedoreError) -> bytes:

@@ -34,7 +34,7 @@ from stevedore_core.discovery import load_model
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json
 from stevedore_core.testing import Conformance
-from stevedore_core.testing.package_rules import witness
+from stevedore_core.testing.witness import witness
 from stevedore_core.weights import record_weights
 
 LISTED: Final = {

@@ -1,6 +1,6 @@
 """Every rule of the conformance suite passes a Predictor that keeps it and fails a breach of it.
 
-The rules about packages are in `test_loading.py`, those about processes in `test_breaches.py`.
+Those about packages are in `test_package_rules.py`, those about processes in `test_breaches.py`.
 """
 
 import math
@@ -309,7 +309,7 @@ BREACHES = [
     ),
 ]
 
-# These load a package from disk; `test_loading.py` breaks them.
+# These load a package from disk; `test_package_rules.py` breaks them.
 OF_PACKAGES = {
     "test_schema_files_are_what_their_types_give",
     "test_version_is_that_of_the_package",

@@ -14,14 +14,13 @@ from typing import Any, Final, TypeAlias
 
 from stevedore_build.versions import PARTS, Part
 from stevedore_core.json_pointers import escape
+from stevedore_core.keywords import FOR_PEOPLE, TYPES
 from stevedore_core.strict_json import Json
 
 __all__ = ["Change", "compare", "least_part"]
 
 _Table: TypeAlias = Mapping[str, Any]
 
-_FOR_PEOPLE: Final = frozenset({"title", "description", "examples", "default", "$comment"})
-_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
 _MAX_SHOWN_CHARS: Final = 60
 
 
@@ -80,7 +79,7 @@ def _compared_keywords(old: _Table, new: _Table, at: str) -> Iterator[Change]:
         if not _same(_only(old, (key,)), _only(new, (key,))):
             keywords, rule = _RULES.get(key, ((key,), _unknown))
             part = (
-                "patch" if key in _FOR_PEOPLE else rule(_only(old, keywords), _only(new, keywords))
+                "patch" if key in FOR_PEOPLE else rule(_only(old, keywords), _only(new, keywords))
             )
             yield _change(old, new, key, at, part)
 
@@ -118,7 +117,7 @@ def _types(old: _Table, new: _Table) -> Part:
 
 
 def _admitted_types(schema: _Table) -> frozenset[str]:
-    said = schema.get("type", _TYPES)
+    said = schema.get("type", TYPES)
     types = frozenset({said} if isinstance(said, str) else said)
     return types | {"integer"} if "number" in types else types
 

@@ -1,16 +1,21 @@
-"""A copy of a model package in which one file of weights is not the recorded one.
+"""A copy of a model package in which one file of weights is not the recorded one, and loading it.
 
-The conformance suite loads it, and wants to be refused.
+The conformance suite wants to be refused. The copy is loaded in a process of its own, which runs
+`stevedore_core.testing.changed_weights <model> <parent of the copy>`.
 """
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from shutil import copyfile, copytree, ignore_patterns
 
+from stevedore_core.discovery import load_model, package_of
+from stevedore_core.errors import PackageError
 from stevedore_core.layout import Layout
 from stevedore_core.weights import WeightsRecord
 
-__all__ = ["copy_with_changed"]
+__all__ = ["copy_with_changed", "loaded_from", "main"]
 
 
 def copy_with_changed(name: str, package: Path, parent: Path) -> None:
@@ -34,6 +39,37 @@ def copy_with_changed(name: str, package: Path, parent: Path) -> None:
         _flip_a_bit(copy / "weights" / name)
 
 
+def loaded_from(parent: Path, model: str) -> str:
+    """Return what `main` says in a fresh process that finds packages in `parent` first.
+
+    If it dies before it says anything, that is the last line of its traceback or its exit status.
+    """
+    done = subprocess.run(  # noqa: S603  # our own module
+        [sys.executable, "-P", "-m", __name__, model, str(parent)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(parent), *filter(None, sys.path)])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = (done.stdout.split("\n") if done.returncode == 0 else done.stderr.split("\n"))[:-1]
+    return lines[-1] if lines else f"exit status {done.returncode}"
+
+
+def main(model: str, parent: str) -> str:
+    """Return `loaded` or the name of the error that loading raised, if it was of the copy."""
+    try:
+        load_model(model)
+    except PackageError as error:
+        outcome = type(error).__name__
+    else:
+        outcome = "loaded"
+    package = package_of(model)
+    module = sys.modules.get(package)
+    if module is None or not Path(str(module.__file__)).is_relative_to(parent):
+        return f"`{package}` was not imported from the changed copy"
+    return outcome
+
+
 def _link_or_copy(source: Path, place: Path) -> None:
     place.unlink(missing_ok=True)
     try:
@@ -46,3 +82,7 @@ def _flip_a_bit(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+if __name__ == "__main__":  # pragma: no cover  # in a process of its own
+    print(main(*sys.argv[1:]))  # noqa: T201  # the suite reads it

@@ -1,34 +1,29 @@
 """The rules about packages: what is installed, and what loading it does. `Conformance` has them."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 
+from stevedore_core.discovery import package_of
 from stevedore_core.errors import SchemaInvalid
 from stevedore_core.model_package import GROUP
 from stevedore_core.payload_types import NAMES, declared_schemas
 from stevedore_core.predictor import Predictor
 from stevedore_core.strict_json import Json, decode
-from stevedore_core.testing.answers import difference
-from stevedore_core.testing.changed_weights import copy_with_changed
-from stevedore_core.testing.witness import answers_of
+from stevedore_core.testing.answers import answers_of, difference
+from stevedore_core.testing.changed_weights import copy_with_changed, loaded_from
+from stevedore_core.testing.witness import Told, witness
 from stevedore_core.weights import RECORD, WeightsRecord
 
-__all__ = ["PackageRules", "Told", "witness"]
+__all__ = ["PackageRules"]
 
-Told = Mapping[str, Any]
-"""What `witness` says: `done` by loading, and `answers` of two Predictors."""
+_asked_once = cache(witness)
 
 
 class PackageRules:
@@ -44,7 +39,8 @@ class PackageRules:
 
     def test_version_is_that_of_the_package(self, predictor: Predictor) -> None:
         """The entry point loads a Predictor with the name and version of its distribution."""
-        distribution = _entry_point(self.model).dist
+        (entry,) = entry_points(group=GROUP, name=self.model)
+        distribution = entry.dist
         expected = f"stevedore-model-{predictor.name} {predictor.version}".replace("_", "-")
         found = "none" if distribution is None else f"{distribution.name} {distribution.version}"
         if found != expected:
@@ -77,7 +73,7 @@ class PackageRules:
         for name in (*record.sha256, *record.fetched):
             parent = tmp_path / f"{name}.changed"
             copy_with_changed(name, package, parent)
-            if (said := _load_in_a_process(self.model, parent)) != "WeightsMismatch":
+            if (said := loaded_from(parent, self.model)) != "WeightsMismatch":
                 pytest.fail(f"weights `{name}` with a flipped bit must be refused, found: {said}")
 
     def test_schema_files_are_what_their_types_give(self) -> None:
@@ -122,66 +118,5 @@ def _sorted(schema: Json) -> str:
     return json.dumps(schema, sort_keys=True)
 
 
-@cache
-def _asked_once(model: str) -> Told:
-    return witness(model)
-
-
-def witness(model: str) -> Told:
-    """Load a model in a process of its own, elsewhere, and return what it tells."""
-    with TemporaryDirectory() as place:
-        return _told_from(Path(place), model)
-
-
-def _told_from(place: Path, model: str) -> Told:
-    home, file = place / "elsewhere", place / "told.json"
-    (home / "temporary").mkdir(parents=True)
-    mine = os.environ.get("PYTHONHASHSEED")
-    done = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-P", "-W", "ignore", "-m", f"{__package__}.witness", model, str(file)],
-        cwd=home,
-        env={
-            "PATH": os.environ.get("PATH", ""),
-            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
-            "PYTHONHASHSEED": "2" if mine == "1" else "1",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            "HOME": str(home),
-            "TMPDIR": str(home / "temporary"),
-            "TZ": "Pacific/Chatham",
-            "USER": "nobody",
-        },
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if not file.is_file():
-        said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
-        return {"done": [f"it ends with: {said[-1]}"], "answers": []}
-    told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    left = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
-    told["done"] += [f"it leaves the file `{name}`" for name in left]
-    return told
-
-
-def _entry_point(model: str) -> EntryPoint:
-    (entry,) = entry_points(group=GROUP, name=model)
-    return entry
-
-
 def _package_directory(model: str) -> Path:
-    package = import_module(_entry_point(model).module.partition(".")[0])
-    return Path(str(package.__file__)).parent
-
-
-def _load_in_a_process(model: str, first_on_path: Path) -> str:
-    """Return what a fresh process says that finds the model's package in `first_on_path`."""
-    path = os.pathsep.join([str(first_on_path), *filter(None, sys.path)])
-    done = subprocess.run(  # noqa: S603  # our own module
-        [sys.executable, "-P", "-m", "stevedore_core.testing.loading", model, str(first_on_path)],
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = (done.stdout.split("\n") if done.returncode == 0 else done.stderr.split("\n"))[:-1]
-    return lines[-1] if lines else f"exit status {done.returncode}"
+    return Path(str(import_module(package_of(model)).__file__)).parent

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from stevedore_core.json_pointers import escape, steps_of
+from stevedore_core.json_pointers import escape, follow, steps_of
 from stevedore_core.strict_json import Json
 
 __all__ = ["PayloadCase", "bound_payloads", "invalid_payloads", "item_counts", "without_optional"]
@@ -31,7 +31,11 @@ class PayloadCase:
 
 def invalid_payloads(schema: Json, example: Json) -> list[PayloadCase]:
     """Return payloads that each break one keyword of `schema` in one place of `example`."""
-    return list(_broken(schema, example, schema, "", lambda value: value))
+    return [
+        PayloadCase(rule=f"{rule} at `{where}`", payload=put(wrong))
+        for inner, value, where, put in _places(schema, example, schema)
+        for rule, wrong in _wrong_values(inner, value)
+    ]
 
 
 def bound_payloads(schema: Json, example: Json) -> list[PayloadCase]:
@@ -39,16 +43,12 @@ def bound_payloads(schema: Json, example: Json) -> list[PayloadCase]:
 
     All smallest, all largest (where the schema has no bound, near those of a float), all integers.
     """
+    choices = {"smallest": _smallest, "largest": _largest, "integers": _rounded, "zero": _zero}
     return [
         PayloadCase(
             rule=f"all numbers {name}", payload=_with_numbers(schema, example, schema, choose)
         )
-        for name, choose in (
-            ("smallest", _smallest),
-            ("largest", _largest),
-            ("integers", _rounded),
-            ("zero", _zero),
-        )
+        for name, choose in choices.items()
     ]
 
 
@@ -63,42 +63,35 @@ def item_counts(schema: Json, example: Json) -> list[PayloadCase]:
 
 def without_optional(schema: Json, example: Json) -> list[PayloadCase]:
     """Return payloads like `example`, each without a property that `schema` does not require."""
-    return list(_less(schema, example, schema, "", lambda value: value))
+    return [
+        PayloadCase(rule=f"no `{key}` at `{where}`", payload=put(_without(value, key)))
+        for inner, value, where, put in _places(schema, example, schema)
+        if isinstance(value, dict)
+        for key in _object(inner.get("properties"))
+        if key in value and key not in _array(inner.get("required"))
+    ]
 
 
-def _less(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Iterator[PayloadCase]:
+def _places(
+    schema: Json, value: Json, root: Json, where: str = "", put: _Put = lambda value: value
+) -> Iterator[tuple[dict[str, Json], Json, str, _Put]]:
+    """Yield the schema and the value of each place, its pointer, and what puts another one there.
+
+    Of items with one schema the first will do.
+    """
     schema = _resolved(schema, root)
-    if isinstance(value, list) and value:
-        inner = _item_schemas(schema, 1)[0]
-        yield from _less(inner, value[0], root, f"{where}/0", _put_item(put, value, 0))
-    if isinstance(value, dict):
-        required = schema.get("required")
-        for key, inner in _object(schema.get("properties")).items():
-            if key not in value:
-                continue
-            if not isinstance(required, list) or key not in required:
-                less = {name: item for name, item in value.items() if name != key}
-                yield PayloadCase(rule=f"no `{key}` at `{where}`", payload=put(less))
-            place = _put_key(put, value, key)
-            yield from _less(inner, value[key], root, f"{where}/{escape(key)}", place)
-
-
-def _broken(schema: Json, value: Json, root: Json, where: str, put: _Put) -> Iterator[PayloadCase]:
-    """Yield the cases for `value`, which `schema` describes, and for all that it holds."""
-    schema = _resolved(schema, root)
-    for rule, wrong in _wrong_values(schema, value):
-        yield PayloadCase(rule=f"{rule} at `{where}`", payload=put(wrong))
-    if isinstance(value, list) and value:
+    yield schema, value, where, put
+    if isinstance(value, list):
         schemas = _item_schemas(schema, len(value))
         for index, inner in enumerate(schemas):
-            if inner is not None and inner not in schemas[:index]:  # one item of a kind will do
+            if inner is not None and inner not in schemas[:index]:
                 place = _put_item(put, value, index)
-                yield from _broken(inner, value[index], root, f"{where}/{index}", place)
+                yield from _places(inner, value[index], root, f"{where}/{index}", place)
     if isinstance(value, dict):
         for key, inner in _object(schema.get("properties")).items():
             if key in value:
                 place = _put_key(put, value, key)
-                yield from _broken(inner, value[key], root, f"{where}/{escape(key)}", place)
+                yield from _places(inner, value[key], root, f"{where}/{escape(key)}", place)
 
 
 def _wrong_values(schema: dict[str, Json], value: Json) -> Iterator[tuple[str, Json]]:
@@ -150,9 +143,8 @@ def _wrong_arrays(schema: dict[str, Json], value: list[Json]) -> Iterator[tuple[
 
 
 def _wrong_objects(schema: dict[str, Json], value: dict[str, Json]) -> Iterator[tuple[str, Json]]:
-    required = schema.get("required")
-    for name in required if isinstance(required, list) else []:
-        yield f"`required` {name}", {key: item for key, item in value.items() if key != name}
+    for name in _array(schema.get("required")):
+        yield f"`required` {name}", _without(value, name)
     if schema.get("additionalProperties") is False:
         yield "`additionalProperties`", {**value, "no such property": None}
 
@@ -183,25 +175,19 @@ def _with_numbers(
 
 
 def _smallest(schema: dict[str, Json], _: float) -> Json:
-    exclusive = schema.get("exclusiveMinimum")
-    if isinstance(exclusive, int | float):
-        return (
-            exclusive + 1
-            if schema.get("type") == "integer"
-            else math.nextafter(exclusive, math.inf)
-        )
-    return schema.get("minimum", int(-_LARGEST) if schema.get("type") == "integer" else -_LARGEST)
+    return _outermost(schema, "Minimum", -1)
 
 
 def _largest(schema: dict[str, Json], _: float) -> Json:
-    exclusive = schema.get("exclusiveMaximum")
+    return _outermost(schema, "Maximum", 1)
+
+
+def _outermost(schema: dict[str, Json], bound: str, sign: int) -> Json:
+    """Return the last number that a bound admits in the direction of `sign`."""
+    exclusive, is_whole = schema.get(f"exclusive{bound}"), schema.get("type") == "integer"
     if isinstance(exclusive, int | float):
-        return (
-            exclusive - 1
-            if schema.get("type") == "integer"
-            else math.nextafter(exclusive, -math.inf)
-        )
-    return schema.get("maximum", int(_LARGEST) if schema.get("type") == "integer" else _LARGEST)
+        return exclusive - sign if is_whole else math.nextafter(exclusive, -sign * math.inf)
+    return schema.get(bound.lower(), sign * (int(_LARGEST) if is_whole else _LARGEST))
 
 
 def _rounded(_: dict[str, Json], value: float) -> Json:
@@ -215,22 +201,14 @@ def _zero(_: dict[str, Json], __: float) -> Json:
 def _resolved(schema: Json, root: Json) -> dict[str, Json]:
     """Follow a reference within the document; what cannot be followed says nothing."""
     for _ in range(16):
-        if not isinstance(schema, dict):
-            return {}
-        reference = schema.get("$ref")
+        reference = _object(schema).get("$ref")
         if not isinstance(reference, str):
-            return schema
-        schema = _pointed_at(reference, root)
+            return _object(schema)
+        steps = steps_of(reference)
+        schema, taken = follow(root, steps)
+        if taken < len(steps) or not reference.startswith("#"):
+            return {}
     return {}
-
-
-def _pointed_at(reference: str, root: Json) -> Json:
-    if not reference.startswith("#"):
-        return None
-    target = root
-    for key in steps_of(reference):
-        target = target.get(key) if isinstance(target, dict) else None
-    return target
 
 
 def _item_schemas(schema: dict[str, Json], length: int) -> list[Json]:
@@ -238,12 +216,19 @@ def _item_schemas(schema: dict[str, Json], length: int) -> list[Json]:
     prefix, rest = schema.get("prefixItems"), schema.get("items")
     if isinstance(rest, list):  # how drafts before 2020-12 say `prefixItems`
         prefix, rest = rest, schema.get("additionalItems")
-    first = prefix if isinstance(prefix, list) else []
-    return [*first, *[rest] * length][:length]
+    return [*_array(prefix), *[rest] * length][:length]
 
 
 def _object(schema: Json) -> dict[str, Json]:
     return schema if isinstance(schema, dict) else {}
+
+
+def _array(schema: Json) -> list[Json]:
+    return schema if isinstance(schema, list) else []
+
+
+def _without(value: dict[str, Json], name: Json) -> dict[str, Json]:
+    return {key: item for key, item in value.items() if key != name}
 
 
 def _put_item(put: _Put, value: list[Json], index: int) -> _Put:

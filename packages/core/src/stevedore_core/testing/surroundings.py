@@ -19,6 +19,8 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,17 +40,16 @@ _CHANGING: Final = frozenset(
 )
 
 
+@dataclass(eq=False, slots=True)
 class Deeds:
     """What was done in a while, in sentences by kind, and what was left changed."""
 
-    def __init__(self) -> None:
-        """Begin with nothing."""
-        self.written: list[str] = []
-        """Texts on standard output and error, and files."""
-        self.started: list[str] = []
-        """Processes, threads, connections and files that are left open."""
-        self.changed: list[str] = []
-        """All else that is not what it was."""
+    written: list[str] = field(default_factory=list)
+    """Texts on standard output and error, and files."""
+    started: list[str] = field(default_factory=list)
+    """Processes, threads, connections and files that are left open."""
+    changed: list[str] = field(default_factory=list)
+    """All else that is not what it was."""
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note what Python says that it is about to do."""
@@ -65,14 +66,12 @@ class Deeds:
 
 
 _ears: list[Deeds] = []
-_is_listening = threading.Event()
 
 
+@cache
 def _listen() -> None:
     """Have Python tell what it does; that cannot be undone, only be ignored."""
-    if not _is_listening.is_set():
-        _is_listening.set()
-        sys.addaudithook(_pass_on)
+    sys.addaudithook(_pass_on)
 
 
 def _pass_on(event: str, arguments: tuple[Any, ...]) -> None:

@@ -1,25 +1,29 @@
-"""Loads a model in a process of its own, in other surroundings, and tells what it saw.
+"""`witness`: a model loaded in a process of its own, in other surroundings, and what it saw there.
 
-The conformance suite starts it: `python -m stevedore_core.testing.witness <model> <file>`. The file
-gets what loading did to the process, and the answers of two loads of the model.
+The conformance suite asks. The process runs `stevedore_core.testing.witness <model> <file>`.
 """
 
 import datetime as dt
 import json
 import logging
+import os
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from stevedore_core.discovery import load_model
-from stevedore_core.predictor import Predictor
-from stevedore_core.strict_json import Json, decode, encode
+from stevedore_core.testing.answers import answers_of
 from stevedore_core.testing.surroundings import watched
 
-__all__ = ["answers_of", "main"]
+__all__ = ["Told", "main", "witness"]
+
+Told = Mapping[str, Any]
+"""What a witness says: what was `done` by loading, and the `answers` of two Predictors."""
 
 _LATER_S: Final = 3_000_000.0
 """How much later it is for the model: not a whole number of days or weeks."""
@@ -31,6 +35,37 @@ _OF_IMPORTS: Final = (
     "the numbers that `random` draws",
 )
 """What libraries change for all when they are imported, and no model can help."""
+
+
+def witness(model: str) -> Told:
+    """Load a model elsewhere and return what is told of it."""
+    with TemporaryDirectory() as place:
+        home, file = Path(place, "elsewhere"), Path(place, "told.json")
+        (home / "temporary").mkdir(parents=True)
+        done = subprocess.run(  # noqa: S603  # our own module
+            [sys.executable, "-P", "-W", "ignore", "-m", __name__, model, str(file)],
+            cwd=home,
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+                "PYTHONHASHSEED": "2" if os.environ.get("PYTHONHASHSEED") == "1" else "1",
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "HOME": str(home),
+                "TMPDIR": str(home / "temporary"),
+                "TZ": "Pacific/Chatham",
+                "USER": "nobody",
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if not file.is_file():
+            said = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+            return {"done": [f"it ends with: {said[-1]}"], "answers": []}
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        left = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+        told["done"] += [f"it leaves the file `{name}`" for name in left]
+        return told
 
 
 def main(model: str, file: str) -> None:
@@ -49,14 +84,6 @@ def main(model: str, file: str) -> None:
     Path(file).write_text(json.dumps({"done": done, "answers": answers}), encoding="utf-8")
 
 
-def answers_of(predictor: Predictor) -> Json:
-    """Return the prediction and the score of the examples, as callers get them."""
-    prediction = predictor.predict(decode(encode(predictor.test_input)))
-    score = predictor.score(decode(encode(predictor.score_test_input)))
-    nan_as_null = predictor.nan_as_null
-    return [decode(encode(prediction, nan_as_null=nan_as_null)), decode(encode(score))]
-
-
 @contextmanager
 def _later(package: str) -> Iterator[None]:
     """Have the clock show another time, for the package's modules and whoever asks by module."""
@@ -64,21 +91,16 @@ def _later(package: str) -> Iterator[None]:
     real: Any = dt.datetime
 
     class Later(real):  # type: ignore[misc]  # mypy cannot see through the name
-        """The class of times, of which `now` is later."""
-
         @classmethod
         def now(cls, tz: dt.tzinfo | None = None) -> Any:
-            """Return the time in a while."""
             return real.now(tz) + dt.timedelta(seconds=_LATER_S)
 
         @classmethod
         def utcnow(cls) -> Any:
-            """Return the same, in UTC, without saying so."""
             return cls.now(dt.UTC).replace(tzinfo=None)
 
         @classmethod
         def today(cls) -> Any:
-            """Return the same."""
             return cls.now()
 
     others = {now: lambda: now() + _LATER_S, real: Later}

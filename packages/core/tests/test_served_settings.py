@@ -4,7 +4,7 @@ import pytest
 
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import Fields
-from stevedore_core.serving import FOR_MODELS, SERVED, Setting, read_settings
+from stevedore_core.served_settings import FOR_MODELS, SERVED, Setting, read_settings
 
 
 def read(**table: object) -> dict[str, Setting]:

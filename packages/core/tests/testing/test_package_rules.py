@@ -14,7 +14,7 @@ import pytest
 from stevedore_core.discovery import load_model
 from stevedore_core.fetched_files import FetchedFile
 from stevedore_core.payload_types import declared_schemas
-from stevedore_core.testing import Conformance, loading
+from stevedore_core.testing import Conformance, changed_weights
 from stevedore_core.weights import WeightsRecord, record_weights
 
 pytest_plugins = ["pytester"]
@@ -297,8 +297,8 @@ def test_dead_process_is_no_refusal(fake: FakePackage, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("fake")
 def test_another_copy_is_no_answer(tmp_path: Path) -> None:
     """What is loaded must be the changed copy, or the outcome says nothing."""
-    assert loading.main("fake", str(tmp_path)) == "loaded"
-    assert loading.main("fake", str(tmp_path / "elsewhere")) == (
+    assert changed_weights.main("fake", str(tmp_path)) == "loaded"
+    assert changed_weights.main("fake", str(tmp_path / "elsewhere")) == (
         "`stevedore_model_fake` was not imported from the changed copy"
     )
 
@@ -306,7 +306,7 @@ def test_another_copy_is_no_answer(tmp_path: Path) -> None:
 def test_refusal_is_called_by_its_name(fake: FakePackage) -> None:
     """An outcome is the name of the error that loading raised."""
     (fake.directory / "weights" / "model.txt").write_text("3.0")
-    assert loading.main("fake", str(fake.site)) == "WeightsMismatch"
+    assert changed_weights.main("fake", str(fake.site)) == "WeightsMismatch"
 
 
 def fetch_weights(fake: FakePackage, tmp_path: Path, packaged: Sequence[str] = ()) -> Path:
