@@ -18,7 +18,6 @@ from stevedore_core.spelling import closest
 
 __all__ = [
     "CACHE_VARIABLE",
-    "ENTRY_POINT_GROUP",
     "MODEL_PREFIX",
     "OWN_PINS",
     "OWN_PREFIX",
@@ -32,7 +31,6 @@ __all__ = [
 CACHE_VARIABLE = "STEVEDORE_WEIGHTS_CACHE"
 """Names a directory where several checkouts keep fetched weights together."""
 
-ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
 MODEL_PREFIX = "stevedore-model-"
 

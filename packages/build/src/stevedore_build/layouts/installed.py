@@ -14,8 +14,8 @@ from typing import Final
 
 from stevedore_build.console import notice
 from stevedore_build.errors import LayerRefused
-from stevedore_build.workspace import ENTRY_POINT_GROUP
 from stevedore_core.fields import normalise
+from stevedore_core.model_package import GROUP
 
 __all__ = ["Distribution", "distributions", "refuse_clashes", "set_modes", "tidy"]
 
@@ -100,7 +100,7 @@ def _clashing_entry_points(found: tuple[Distribution, ...]) -> Iterator[str]:
     owners: dict[tuple[str, str], str] = {}
     for distribution in found:
         for group, name in _entry_points(distribution):
-            if group == ENTRY_POINT_GROUP:
+            if group == GROUP:
                 yield f"`{distribution.name}` offers a model `{name}`; only model packages may"
             owner = owners.setdefault((group, name), distribution.name)
             if owner != distribution.name:

@@ -29,15 +29,10 @@ from stevedore_build.wheels.contents import (
     refuse_other_entry_points,
 )
 from stevedore_build.wheels.model_files import refuse_faulty_files
-from stevedore_build.workspace import (
-    ENTRY_POINT_GROUP,
-    MODEL_PREFIX,
-    OWN_PREFIX,
-    Package,
-    Workspace,
-)
+from stevedore_build.workspace import MODEL_PREFIX, OWN_PREFIX, Package, Workspace
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
+from stevedore_core.model_package import GROUP
 
 __all__ = [
     "OwnWheel",
@@ -279,7 +274,7 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
         if package.distribution.startswith(MODEL_PREFIX):
             project = package.directory / "pyproject.toml"
             refuse_other_entry_points(
-                f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
+                f'{project}: `project.entry-points."{GROUP}"`', package.folder, built
             )
             fetched_by(str(package.directory), built)
         rewritten = Path(scratch, built.name)

@@ -14,8 +14,9 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from stevedore_build.workspace import ENTRY_POINT_GROUP, OWN_PREFIX, Package
+from stevedore_build.workspace import OWN_PREFIX, Package
 from stevedore_core.fields import VERSION, Fields, Grammar, normalise, quote
+from stevedore_core.model_package import GROUP
 from stevedore_core.spelling import closest, did_you_mean
 
 __all__ = ["project_problems"]
@@ -186,12 +187,12 @@ def _parsed(source: bytes) -> ast.Module:
 
 def _check_entry_points(project: Fields, package: Package) -> None:
     groups = project.within("entry-points")
-    key = f'"{ENTRY_POINT_GROUP}"'
+    key = f'"{GROUP}"'
     for group in groups.table:
-        if group != ENTRY_POINT_GROUP and closest(group, [ENTRY_POINT_GROUP]):
-            groups.note(f'"{group}"', f"unknown group; did you mean `{ENTRY_POINT_GROUP}`?")
+        if group != GROUP and closest(group, [GROUP]):
+            groups.note(f'"{group}"', f"unknown group; did you mean `{GROUP}`?")
             return
-    entries = groups.raw(ENTRY_POINT_GROUP)
+    entries = groups.raw(GROUP)
     if "entry-points" not in project.table:
         return
     if not isinstance(entries, dict):
