@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from stevedore_build.digests import sha256_of
 from stevedore_build.store import Store
 
 __all__ = ["already_passed", "content_of", "key_of", "record_passed"]
@@ -28,8 +29,7 @@ def content_of(*places: Path) -> str:
         for file in files:
             if file.is_file() and _LEFT_OVER.isdisjoint(file.parts):
                 name = place.name if file == place else file.relative_to(place).as_posix()
-                content = hashlib.sha256(file.read_bytes()).hexdigest()
-                digest.update(f"{name}\0{content}\0".encode())
+                digest.update(f"{name}\0{sha256_of(file)}\0".encode())
         digest.update(b"\1")
     return digest.hexdigest()
 

@@ -4,10 +4,9 @@ import argparse
 
 from stevedore_build.console import say
 from stevedore_build.errors import WorkspaceInvalid
-from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.joining import layout_alone, make_layout
 from stevedore_build.layouts.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.workspace import Workspace
-from stevedore_core.manifest import Manifest
 
 __all__ = ["add_commands"]
 
@@ -45,6 +44,7 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
                 f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "
                 + ", ".join(f"`{name}`" for name in held)
             )
-        lock = lock.restrict(parsed.model)
-        manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
-    say(str(make_layout(manifest, lock, store=workspace.store).root))
+        layout, _ = layout_alone(lock.restrict(parsed.model), store=workspace.store)
+    else:
+        layout = make_layout(manifest, lock, store=workspace.store)
+    say(str(layout.root))

@@ -4,12 +4,10 @@ import argparse
 
 from stevedore_build.console import say
 from stevedore_build.layouts.serving import fresh
-from stevedore_build.locks.locking import lock_manifest, refuse_released
+from stevedore_build.locks.locking import lock_manifest, read_lock, refuse_released
 from stevedore_build.locks.verdict import verdict
 from stevedore_build.wheels.pins import refuse_other_than_released, wheels_of
 from stevedore_build.workspace import Workspace
-from stevedore_core.errors import DocumentInvalid
-from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
 __all__ = ["add_commands"]
@@ -30,10 +28,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def _lock(workspace: Workspace, parsed: argparse.Namespace) -> None:
     directory = workspace.composition(parsed.name)
     manifest = Manifest.parse(directory / "composition.toml")
-    try:
-        previous = Lock.read(directory)
-    except DocumentInvalid:
-        previous = None
+    previous = read_lock(directory)
     wheels = wheels_of(manifest, workspace=workspace)
     refuse_other_than_released(wheels, workspace=workspace)
     lock = lock_manifest(manifest, wheels, previous=previous, upgrade=parsed.upgrade)

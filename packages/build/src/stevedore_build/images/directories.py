@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from stevedore_build.digests import sha256_of
 from stevedore_build.drafts import draft_directory
 from stevedore_build.images.engines import Engine
 from stevedore_build.platforms import Platform
@@ -37,8 +38,7 @@ class ImageTar:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Return a tar with the digest that it has now."""
-        with path.open("rb") as tar:
-            return cls(path=path, digest=f"sha256:{hashlib.file_digest(tar, 'sha256').hexdigest()}")
+        return cls(path=path, digest=f"sha256:{sha256_of(path)}")
 
 
 def load_image(  # noqa: PLR0913 - each is a part of the image

@@ -3,7 +3,6 @@
 `cli.releases` calls it. What is released never changes again; `wheels.pins` sees to that.
 """
 
-import hashlib
 import json
 import shutil
 import tomllib
@@ -15,6 +14,7 @@ from typing import Final
 from hatchling.version.source.regex import RegexSource
 
 from stevedore_build.checks.running import check_model
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.layouts.serving import model_alone, released_alone
 from stevedore_build.releases.answers import Answer, answers_of
@@ -156,7 +156,7 @@ def _wheel(package: Package, workspace: Workspace) -> OwnWheel:
 def _refuse_other_wheel(stored: Path, wheel: OwnWheel) -> None:
     """Refuse where the wheel store holds the version with other content."""
     if stored.is_file():
-        found = hashlib.sha256(stored.read_bytes()).hexdigest()
+        found = sha256_of(stored)
         if found != wheel.sha256:
             raise ReleaseRefused(
                 f"{stored}: this version is in the wheel store with other content: expected sha256 "

@@ -6,7 +6,6 @@ share the directory. Two processes that want the same file at once fetch it once
 
 import errno
 import fcntl
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Final
 from rich.filesize import decimal
 
 from stevedore_build.console import transfer
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import FetchFailed
 from stevedore_build.store import Store
 from stevedore_build.weights.downloading import download
@@ -60,7 +60,7 @@ def place(file: FetchedFile, at: Path, *, model: str, store: Store) -> None:
     What was kept is read again, so that a file that was changed since is not placed.
     """
     kept = fetch(file, model=model, store=store)
-    if (found := _sha256(kept)) != file.sha256:
+    if (found := sha256_of(kept)) != file.sha256:
         raise FetchFailed(
             f"{kept}: expected sha256 `{file.sha256}`, found `{found}`: the file was changed after "
             "it was fetched; remove it, and it is fetched anew"
@@ -98,7 +98,7 @@ def _take(
                 raise
             part.unlink()
             raise FetchFailed(_room_wanted(file, store)) from None
-        if (found := _sha256(part)) != file.sha256:
+        if (found := sha256_of(part)) != file.sha256:
             part.unlink()
             raise FetchFailed(
                 f"{file.source}: is not the recorded `{file.name}`: expected sha256 "
@@ -149,8 +149,3 @@ def _alone(lock: Path) -> Iterator[None]:
     with lock.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
