@@ -22,7 +22,7 @@ from file_server import FileServer, Served
 
 from stevedore_build.errors import FetchFailed
 from stevedore_build.images.archives import SavedImage
-from stevedore_build.images.documents import documents
+from stevedore_build.images.documents import Documents
 from stevedore_build.images.tars import read_tar
 from stevedore_build.images.verifying import verify_saved
 from stevedore_build.layouts.interpreters import find_interpreter
@@ -233,7 +233,7 @@ def test_what_is_fetched_is_listed(repository: Repository) -> None:
     manifest = Manifest.parse(root / "compositions/pair/composition.toml")
     wheels = wheels_of(manifest, workspace=repository.workspace)
     lock_manifest(manifest, wheels).write(root / "compositions/pair")
-    found = documents("pair", workspace=repository.workspace, engines=[])
+    found = Documents.of("pair", workspace=repository.workspace).files([])
     directory = f"weights/{repository.layers()['weights'].target.name}"
     told: dict[str, Any] = json.loads(found["sbom.cdx.json"])
     (component,) = (c for c in told["components"] if c["type"] != "library")

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stevedore_build.errors import BaseUnusable, EngineFailed
-from stevedore_build.images.directories import ImageTar, load_image
+from stevedore_build.images.directories import ImageDirectory, ImageTar
 from stevedore_build.images.engines import Engine
 from stevedore_build.images.rootfs import RootFilesystem
 from stevedore_build.layouts.interpreters import find_interpreter
@@ -170,15 +170,14 @@ def _build(
     configuration = engine.configuration(built) if built else {}
     # Another version of podman is to give the same image too.
     (configuration.get("Labels") or {}).pop("io.buildah.version", None)
-    return load_image(
-        engine,
+    directory = ImageDirectory(
         instructions=containerfile,
         configuration=configuration,
         below=engine.layers(built) if built else (),
         tars=[ImageTar.read(tar)] if tar else (),
         platform=platform,
-        store=store,
     )
+    return directory.load(engine, store=store)
 
 
 def _build_in(engine: Engine, containerfile: str, tar: Path | None, platform: Platform) -> str:

@@ -17,7 +17,7 @@ from stevedore_build.checks.running import check_composition, check_model
 from stevedore_build.errors import ReleaseRefused
 from stevedore_build.images.building import image_name
 from stevedore_build.images.composing import check_image, image_passed
-from stevedore_build.images.documents import documents
+from stevedore_build.images.documents import Documents
 from stevedore_build.images.engines import Engine
 from stevedore_build.images.registries import Pushed, push_image
 from stevedore_build.layouts.serving import fresh
@@ -229,7 +229,7 @@ def _write_documents(
     """Write the documents of a release, each with its signature if there is a key."""
     place = _documents_of(lock.name, lock.version, workspace)
     with workspace.store.replacing(place) as draft:
-        for path, content in documents(lock.name, workspace=workspace, engines=engines).items():
+        for path, content in Documents.of(lock.name, workspace=workspace).files(engines).items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_bytes(content)
             if signer is not None:
