@@ -30,6 +30,7 @@ _SYSTEM_LIBRARIES = ("libgomp1", "libstdc++6")
 """What wheels of numeric libraries expect from the system."""
 
 _DEBIAN_LAYER = "debian.tar"
+_FROM_DEBIAN = f"FROM scratch\nADD {_DEBIAN_LAYER} /\n"
 
 _UNUSED = ("doc", "man", "locale", "info", "lintian")
 """What nobody reads in a container, below `/usr/share`."""
@@ -107,7 +108,7 @@ def make_base(
         if renew or not tar.exists():
             with store.replacing(tar) as draft:
                 _bootstrap(python, platform, draft, store, unusable)
-        image = _build(engine, _from_debian(), tar, platform, store)
+        image = _build(engine, _FROM_DEBIAN, tar, platform, store)
     else:
         image = _build(engine, _from_slim(parent, python), None, platform, store)
     engine.run("tag", image, base_name(python, platform))
@@ -127,11 +128,10 @@ def _runs_here(platform: Platform) -> bool:
 def _suite(python: str) -> str:
     if python not in _SUITES:
         known = ", ".join(f"`{minor}`" for minor in _SUITES)
-        message = (
+        raise BaseUnusable(
             f"there is no base of ours for Python `{python}`, only for {known}; "
             "name one under `[image] base`"
         )
-        raise BaseUnusable(message)
     return _SUITES[python]
 
 
@@ -189,10 +189,6 @@ def _build_in(engine: Engine, containerfile: str, tar: Path | None, platform: Pl
         return engine.build(context, platform=platform)
 
 
-def _from_debian() -> str:
-    return f"FROM scratch\nADD {_DEBIAN_LAYER} /\n"
-
-
 def _from_slim(parent: str, python: str) -> str:
     # The slim image ships without bytecode, which a read-only container could never keep.
     return (
@@ -216,11 +212,10 @@ def _bootstrap(
     python: str, platform: Platform, tar: Path, store: Store, unusable: BaseUnusable
 ) -> None:
     if shutil.which("mmdebstrap") is None:
-        message = (
+        raise BaseUnusable(
             f"{unusable}; a base from Debian's packages needs `mmdebstrap`, which is not "
             "installed (on Debian `apt-get install mmdebstrap`)"
         )
-        raise BaseUnusable(message)
     done = subprocess.run(  # noqa: S603 - arguments of our making
         _bootstrap_arguments(python, platform, tar, store),
         stdin=subprocess.DEVNULL,
