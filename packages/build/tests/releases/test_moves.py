@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from stevedore_build.locks.verdict import versions_in
 from stevedore_build.releases.changelogs import Changelog
-from stevedore_build.releases.moves import ScoreMove, Side, find_moves, versions_in
+from stevedore_build.releases.moves import ScoreMove, Side, find_moves
 from stevedore_build.releases.moves_text import moves_to_json, moves_to_markdown
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.requirements_files import Pin

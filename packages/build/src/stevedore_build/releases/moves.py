@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stevedore_build.locks.verdict import versions_in
 from stevedore_build.releases.changelogs import Changelog, Entry
 from stevedore_build.versions import numbers
 from stevedore_core.lock import Lock, LockedModel
@@ -22,7 +23,6 @@ __all__ = [
     "Scores",
     "Side",
     "find_moves",
-    "versions_in",
 ]
 
 Scores = Mapping[tuple[str, str], Sequence[Score]]
@@ -132,18 +132,6 @@ def find_moves(before: Side | None, after: Side, *, changelogs: Mapping[str, Cha
         environments=tuple(_environments(old, after.lock)),
         platform=tuple(_platform(old, after.lock)),
     )
-
-
-def versions_in(lock: Lock | None, environment: str) -> dict[str, str]:
-    """Return the distributions of an environment with their versions; none if it is not there.
-
-    One that differs from platform to platform has several versions.
-    """
-    found: dict[str, list[str]] = {}
-    for held in lock.environments if lock else ():
-        for pin in held.pins if held.name == environment else ():
-            found.setdefault(pin.name, []).append(pin.version)
-    return {name: " or ".join(sorted(set(versions))) for name, versions in found.items()}
 
 
 def _models(

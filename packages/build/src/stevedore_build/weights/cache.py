@@ -9,6 +9,7 @@ import fcntl
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -37,8 +38,8 @@ def fetch(file: FetchedFile, *, model: str, store: Store) -> Path:
     if not kept.is_file():
         title = f"Fetching `{file.name}` of `{model}`, {decimal(file.size_bytes)}"
         if file.url is not None:
-            url = file.url
-            _take(file, store, title, lambda part, show: _download(url, part, file, show))
+            fill = partial(download, file.url, size_bytes=file.size_bytes)
+            _take(file, store, title, lambda part, show: fill(part, show=show))
         else:
             source = store.repository / "models" / model / (file.path or "")
             _take(file, store, title, lambda part, show: _copy(source, part, file, show))
@@ -89,7 +90,9 @@ def _take(
         if kept.is_file():  # another process was faster
             return
         part.parent.mkdir(exist_ok=True)
-        _refuse_too_little_room(file, part, store)
+        there_bytes = part.stat().st_size if part.exists() else 0
+        if shutil.disk_usage(store.weights).free < file.size_bytes - there_bytes:
+            raise FetchFailed(_room_wanted(file, store))
         try:
             with transfer(title, file.size_bytes) as show:
                 fill(part, show)
@@ -109,10 +112,6 @@ def _take(
         part.rename(kept)
 
 
-def _download(url: str, part: Path, file: FetchedFile, show: Callable[[int], None]) -> None:
-    download(url, part, size_bytes=file.size_bytes, show=show)
-
-
 def _copy(source: Path, part: Path, file: FetchedFile, show: Callable[[int], None]) -> None:
     if not source.is_file():
         raise FetchFailed(
@@ -125,12 +124,6 @@ def _copy(source: Path, part: Path, file: FetchedFile, show: Callable[[int], Non
         while chunk := content.read(_AT_ONCE_BYTES):
             copy.write(chunk)
             show(copy.tell())
-
-
-def _refuse_too_little_room(file: FetchedFile, part: Path, store: Store) -> None:
-    there_bytes = part.stat().st_size if part.exists() else 0
-    if shutil.disk_usage(store.weights).free < file.size_bytes - there_bytes:
-        raise FetchFailed(_room_wanted(file, store))
 
 
 def _room_wanted(file: FetchedFile, store: Store) -> str:
