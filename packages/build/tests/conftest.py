@@ -19,6 +19,7 @@ from stevedore_build.images.engines import ENGINES, Engine
 from stevedore_build.layouts.layers import Layer
 from stevedore_build.store import Store
 from stevedore_build.workspace import Workspace
+from stevedore_core.layout import IMAGE_ROOT
 
 _NAMES = os.environ.get("STEVEDORE_ENGINES", "podman docker").split()
 _REQUIRED = os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1"
@@ -121,10 +122,10 @@ def make_layer(tmp_path: Path) -> Callable[..., Layer]:
     """Make a layer that holds one file; its text is its digest."""
 
     def make(target: str, text: str, *, at: str = "layers") -> Layer:
-        name = PurePosixPath(target).name
+        name = str(PurePosixPath(target).relative_to(IMAGE_ROOT))
         directory = tmp_path / at / name / text[:40]
         directory.mkdir(parents=True)
         (directory / "content.txt").write_text(text)
-        return Layer(name=name, digest=text, directory=directory, target=PurePosixPath(target))
+        return Layer(name=name, digest=text, directory=directory)
 
     return make

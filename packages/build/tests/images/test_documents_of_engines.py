@@ -98,4 +98,4 @@ def test_verify_says_what_differs(
         ]
     finally:
         engine.run("rmi", "--force", other)
-    assert list(workspace.store.root.glob("verify-*")) == []
+    assert list(workspace.store.drafts.iterdir()) == []

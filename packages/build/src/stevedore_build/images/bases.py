@@ -196,16 +196,14 @@ def _from_slim(parent: str, python: str) -> str:
         "RUN apt-get update"
         f" && apt-get install -y --no-install-recommends {' '.join(_SYSTEM_LIBRARIES)}"
         " && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*"
-        f" && {_compile(f'/usr/local/lib/python{python}', python)}\n"
+        f" && {_compile(f'python{python}', f'/usr/local/lib/python{python}')}\n"
     )
 
 
-def _compile(directory: str, python: str) -> str:
+def _compile(program: str, what: str) -> str:
     """Return the command that compiles the standard library to the same bytes each time."""
-    return (
-        f"env PYTHONHASHSEED=0 python{python} -m compileall -q -f "
-        f"--invalidation-mode unchecked-hash {directory}"
-    )
+    mode = "--invalidation-mode unchecked-hash"
+    return f"env PYTHONHASHSEED=0 {program} -m compileall -q -f {mode} {what}"
 
 
 def _bootstrap(
@@ -236,11 +234,13 @@ def _bootstrap_arguments(python: str, platform: Platform, tar: Path, store: Stor
     library = f"/usr/lib/python{python}"
     if _runs_here(platform):
         variant = "essential"
-        finish = [f'chroot "$1" {_compile(library, python)}']
+        finish = [f'chroot "$1" {_compile(f"python{python}", library)}']
     else:
         variant = "extract"
         packages += _CONFIGURED_BY_HAND
-        finish = [*_CONFIGURE, _compile_from_outside(library, python, store)]
+        # With this machine's Python: bytecode fits any processor.
+        program = shlex.quote(str(find_interpreter(python, store=store).program))
+        finish = [*_CONFIGURE, _compile(program, f'-s "$1" -p / "$1{library}"')]
     hooks = [
         *(f'rm -rf "$1/usr/share/{name}"' for name in _UNUSED if variant == "extract"),
         f'rm -rf "$1{library}/test"',
@@ -262,12 +262,3 @@ def _bootstrap_arguments(python: str, platform: Platform, tar: Path, store: Stor
         _suite(python),
         str(tar),
     ]
-
-
-def _compile_from_outside(directory: str, python: str, store: Store) -> str:
-    """Return the command that does the same with this machine's Python: bytecode fits any."""
-    program = shlex.quote(str(find_interpreter(python, store=store).program))
-    return (
-        f"env PYTHONHASHSEED=0 {program} -m compileall -q -f "
-        f'--invalidation-mode unchecked-hash -s "$1" -p / "$1{directory}"'
-    )

@@ -270,22 +270,17 @@ def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ..
                     "hashes, not addresses: require a released version"
                 )
             else:
-                found.add(_without_extra(requirement))
+                if extra:  # asked for already
+                    requirement.marker = None
+                found.add(str(requirement))
     return tuple(sorted(found))
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
-    marker = None if requirement.marker is None else str(requirement.marker)
-    needs_extra = marker is not None and "extra ==" in marker
-    if needs_extra != bool(extra):
+    marker = str(requirement.marker or "")
+    if ("extra ==" in marker) != bool(extra):
         return False
-    return any(holds(marker, p, "3.11.0", extra) for p in PLATFORMS) if needs_extra else True
-
-
-def _without_extra(requirement: Requirement) -> str:
-    if requirement.marker is not None and "extra ==" in str(requirement.marker):
-        requirement.marker = None
-    return str(requirement)
+    return not extra or any(holds(marker, p, "3.11.0", extra) for p in PLATFORMS)
 
 
 def _shared(

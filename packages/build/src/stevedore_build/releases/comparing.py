@@ -86,8 +86,10 @@ def _released(tag: ReleaseTag, workspace: Workspace) -> _State:
 
 
 def _find_wheels(lock: Lock, store: Store) -> None:
-    for wheel in (*lock.wheels, *lock.models):
+    for wheel in lock.wheels:
         stored_wheel(wheel, store=store)
+    for model in lock.models:
+        stored_wheel(model, store=store)
 
 
 def _state(lock: Lock, checkout: Workspace) -> _State:

@@ -19,7 +19,7 @@ from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.layouts.serving import model_alone, released_alone
 from stevedore_build.releases.answers import Answer, answers_of
 from stevedore_build.releases.changelogs import UNRELEASED, Changelog
-from stevedore_build.releases.commits import all_or_nothing, commit_and_tag, refuse_uncommitted
+from stevedore_build.releases.commits import all_or_nothing, refuse_uncommitted
 from stevedore_build.schemas.compatibility import compare
 from stevedore_build.tags import ReleaseTag, find_tag, read_tags
 from stevedore_build.versions import PARTS, Part, bumped, next_version, numbers, part_between
@@ -70,7 +70,7 @@ def release_model(
     changelog = _changelog(package, version if part is None else UNRELEASED)
     log = package.directory / "CHANGELOG.md"
     committed = () if part is None else (_version_file(package), log)
-    with all_or_nothing((*committed, stored), "models", name, version, root=root):
+    with all_or_nothing((*committed, stored), "models", name, version, root=root) as commit:
         if part is not None:
             _write_version(package, version)
             log.write_bytes(changelog.promoted(version, today).text.encode())
@@ -79,9 +79,7 @@ def release_model(
         _refuse_too_small_a_step(name, version, workspace)
         check_model(name, workspace=workspace, python=python)
         _put(wheel, stored, workspace)
-        tag = commit_and_tag(
-            committed, "models", name, version, trailers={"Sha256": wheel.sha256}, root=root
-        )
+        tag = commit(committed, {"Sha256": wheel.sha256})
     return ModelRelease(tag=tag, wheel=stored, is_new=True)
 
 

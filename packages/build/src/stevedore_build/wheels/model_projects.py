@@ -26,6 +26,9 @@ _MINORS: Final = range(11, 30)
 """The minors of Python 3 that a composition may have, and a few more."""
 
 _TEXT: Final = Grammar(pattern=re.compile(r".*", re.DOTALL), expected="a text")
+_PYTHONS: Final = Grammar(
+    pattern=_TEXT.pattern, expected="the versions of Python that will do, such as `>=3.11`"
+)
 _BACKEND: Final = Grammar(
     pattern=re.compile(r"hatchling\.build"), expected="`hatchling.build`, which builds our wheels"
 )
@@ -96,22 +99,16 @@ def _check_version(project: Fields) -> None:
 
 
 def _check_python(project: Fields) -> None:
-    expected = "the versions of Python that will do, such as `>=3.11`"
-    found = project.raw("requires-python")
-    if "requires-python" not in project.table:
-        project.note("requires-python", f"missing; expected {expected}")
-        return
+    found = project.text("requires-python", _PYTHONS)
+    wrong = f"expected {_PYTHONS.expected}, found {quote(found)}"
     try:
-        versions = SpecifierSet(found) if isinstance(found, str) else None
+        versions = SpecifierSet(found)
     except InvalidSpecifier:
-        versions = None
-    if versions is None:
-        project.note("requires-python", f"expected {expected}, found {quote(found)}")
-    elif not any(versions.contains(f"3.{minor}.99") for minor in _MINORS):
+        project.note("requires-python", wrong)
+        return
+    if not any(versions.contains(f"3.{minor}.99") for minor in _MINORS):
         project.note(
-            "requires-python",
-            f"expected {expected}, found {quote(found)}, which no Python fits that a composition "
-            "may have",
+            "requires-python", f"{wrong}, which no Python fits that a composition may have"
         )
 
 
