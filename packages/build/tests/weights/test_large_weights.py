@@ -108,17 +108,13 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+def place(adder_repository: Workspace) -> Iterator[Repository]:
     """The repository; what is made of it is made once."""
-    room = tmp_path_factory.mktemp("large")
-    (room / "index").mkdir()
+    room = adder_repository.root.parent
     (room / "served").mkdir()
     with pytest.MonkeyPatch.context() as patch, file_server.serving() as server:
         patch.setenv("NETRC", str(room / "netrc"))
-        tiny.offline(patch, index=room / "index", cache=room / "uv-cache")
-        workspace = tiny.make_repository(room / "repository")
-        tiny.use_real_core(workspace.root, room / "index")
-        repository = Repository(workspace=workspace, server=server, room=room / "served")
+        repository = Repository(workspace=adder_repository, server=server, room=room / "served")
         repository.serve("model-1").write_bytes(CONTENT)
         yield repository
 

@@ -31,10 +31,12 @@ Scores = Mapping[tuple[str, str], Sequence[Score]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """One of the two: a lock, and what its models scored in its own layout."""
+    """One of the two: a lock, what its models scored in its own layout, and their changelogs."""
 
     lock: Lock
     scores: Scores
+    changelogs: Mapping[str, Changelog]
+    """By the model's name, of those that have one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,9 +123,14 @@ class Moves:
     """Python, the base image, and our packages that every composition holds."""
 
 
-def find_moves(before: Side | None, after: Side, *, changelogs: Mapping[str, Changelog]) -> Moves:
-    """Return what moved. `changelogs` are the models', by name; one that is absent is empty."""
+def find_moves(before: Side | None, after: Side) -> Moves:
+    """Return what moved."""
     old = before.lock if before else None
+    changelogs = dict(after.changelogs)
+    for name, changelog in before.changelogs.items() if before else ():
+        # After a step back only the older state tells of the versions that were left.
+        if name not in changelogs or len(changelog.entries) > len(changelogs[name].entries):
+            changelogs[name] = changelog
     return Moves(
         composition=after.lock.name,
         before=old.version if old else None,
