@@ -99,7 +99,7 @@ def _described(predictor: Any, where: str, place: Path, trusted: list[str]) -> d
     place.mkdir()
     return {
         **given,
-        "prediction": json.loads(json.dumps(prediction, default=_plain)),
+        "prediction": json.loads(json.dumps(prediction, default=lambda value: value.tolist())),
         "weights": _saved(predictor.model, where, place, trusted),
     }
 
@@ -185,10 +185,6 @@ def _distributions() -> dict[str, list[str]]:
         name: [providers[name][0], importlib.metadata.version(providers[name][0])]
         for name in sorted(imported & providers.keys())
     }
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist()
 
 
 def _kind(value: object) -> str:
