@@ -19,15 +19,45 @@ from stevedore_build.images.engines import ENGINES, Engine
 from stevedore_build.layouts.layers import Layer
 from stevedore_build.store import Store
 from stevedore_build.workspace import Workspace
+from stevedore_core.layout import IMAGE_ROOT
+from stevedore_core.manifest import Manifest
 
 _NAMES = os.environ.get("STEVEDORE_ENGINES", "podman docker").split()
 _REQUIRED = os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1"
 
 
+@pytest.fixture(scope="session")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with what every tiny repository would make first, and all of them alike."""
+    place = tmp_path_factory.mktemp("kept")
+    with pytest.MonkeyPatch.context() as patch:
+        tiny.offline(patch, index=place, cache=place / "uv-cache")
+        workspace = tiny.make_repository(place / "repository")
+        manifest = Manifest.parse(workspace.composition("pair") / "composition.toml")
+        return tiny.lay_out(manifest, workspace)
+
+
+@pytest.fixture(scope="session")
+def kept_adder(tmp_path_factory: pytest.TempPathFactory, kept: Path) -> Path:
+    """The same for repositories with our own core and the model `adder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        workspace = tiny.make_adder(tmp_path_factory.mktemp("kept"), patch, kept=kept)
+        return tiny.lay_out(tiny.ADDER_ALONE, workspace)
+
+
+@pytest.fixture(scope="module")
+def adder_repository(
+    tmp_path_factory: pytest.TempPathFactory, kept_adder: Path
+) -> Iterator[Workspace]:
+    """A repository with our own core and the model `adder`, for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield tiny.make_adder(tmp_path_factory.mktemp("adder"), patch, kept=kept_adder)
+
+
 @pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
+def workspace(tmp_path: Path, kept: Path) -> Workspace:
     """A repository with core, api, the models iris and digits, and the composition `pair`."""
-    return tiny.make_repository(tmp_path / "repository")
+    return tiny.make_repository(tmp_path / "repository", kept=kept)
 
 
 @pytest.fixture
@@ -121,10 +151,10 @@ def make_layer(tmp_path: Path) -> Callable[..., Layer]:
     """Make a layer that holds one file; its text is its digest."""
 
     def make(target: str, text: str, *, at: str = "layers") -> Layer:
-        name = PurePosixPath(target).name
+        name = str(PurePosixPath(target).relative_to(IMAGE_ROOT))
         directory = tmp_path / at / name / text[:40]
         directory.mkdir(parents=True)
         (directory / "content.txt").write_text(text)
-        return Layer(name=name, digest=text, directory=directory, target=PurePosixPath(target))
+        return Layer(name=name, digest=text, directory=directory)
 
     return make

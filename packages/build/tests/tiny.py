@@ -12,14 +12,21 @@ from pathlib import Path
 
 import pytest
 
+from stevedore_build.layouts.joining import make_layout
+from stevedore_build.locks.locking import lock_manifest
+from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
+from stevedore_core.manifest import Manifest
 
 __all__ = [
+    "ADDER_ALONE",
     "add_adder",
     "add_model",
     "add_package",
     "commit",
     "install",
+    "lay_out",
+    "make_adder",
     "make_repository",
     "name_author",
     "offline",
@@ -29,6 +36,8 @@ __all__ = [
     "write",
     "write_wheel",
 ]
+
+ADDER_ALONE = Manifest.of_model("adder", version="1.0.0", python="3.11")
 
 COMPOSITION = """\
 name = "pair"
@@ -113,8 +122,30 @@ def offline(patch: pytest.MonkeyPatch, *, index: Path, cache: Path) -> None:
     patch.setenv("UV_CACHE_DIR", str(cache))
 
 
-def make_repository(root: Path) -> Workspace:
-    """Write a repository with core, api, two models and a composition of both; all is tracked."""
+def make_adder(place: Path, patch: pytest.MonkeyPatch, *, kept: Path) -> Workspace:
+    """Write a repository with our own core and the model `adder`; uv sees what these require."""
+    (place / "index").mkdir()
+    offline(patch, index=place / "index", cache=place / "uv-cache")
+    workspace = make_repository(place / "repository", kept=kept)
+    use_real_core(workspace.root, place / "index")
+    add_adder(workspace.root)
+    track(workspace.root)
+    return workspace
+
+
+def lay_out(manifest: Manifest, workspace: Workspace) -> Path:
+    """Make the layers of a composition, and return the store that has them."""
+    lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace))
+    make_layout(manifest, lock, store=workspace.store)
+    shutil.rmtree(workspace.store.layouts)  # their links lead to this very store
+    return workspace.store.root
+
+
+def make_repository(root: Path, *, kept: Path | None = None) -> Workspace:
+    """Write a repository with core, api, two models and a composition of both; all is tracked.
+
+    Its store has what is `kept`, and nothing without it.
+    """
     root.mkdir(parents=True, exist_ok=True)
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
     write(root / ".gitignore", ".stevedore/\n__pycache__/\n")
@@ -128,7 +159,10 @@ def make_repository(root: Path) -> Workspace:
     write(root / "compositions/pair/composition.toml", COMPOSITION)
     write(root / "compositions/pair/tests/test_pair.py", "def test_pair():\n    assert True\n")
     track(root)
-    return Workspace(root=root)
+    workspace = Workspace(root=root)
+    if kept is not None:
+        shutil.copytree(kept, workspace.store.root, symlinks=True)
+    return workspace
 
 
 def add_package(root: Path, folder: str, *, requires: Sequence[str] = ()) -> Path:

@@ -1,8 +1,8 @@
 """Directories to write in that go with the process that made them.
 
-Called by `store` and `cli.program`. A killed process cannot tidy up. Each draft is locked by its
-maker, and the kernel opens the lock of a process that is gone: whoever makes the next draft removes
-those that nobody holds.
+Called by whatever writes what is not in its place yet. A killed process cannot tidy up. Each draft
+is locked by its maker, and the kernel opens the lock of a process that is gone: whoever makes the
+next draft removes those that nobody holds.
 """
 
 import fcntl

@@ -48,106 +48,70 @@ __all__ = [
 class BuildError(StevedoreError):
     """Something on the way from a manifest to an image went wrong."""
 
-    code = "build-error"
-
 
 class WorkspaceInvalid(BuildError):
     """A package or a composition of this repository is not as it must be."""
-
-    code = "workspace-invalid"
 
 
 class ResolutionFailed(BuildError):
     """No set of distributions fulfils all requirements."""
 
-    code = "resolution-failed"
-
 
 class LockStale(BuildError):
     """The lock does not say what the manifest and the packages say now."""
-
-    code = "lock-stale"
 
 
 class LayerRefused(BuildError):
     """What was installed must not be served."""
 
-    code = "layer-refused"
-
 
 class CheckFailed(BuildError):
     """Tests were run, and failed."""
-
-    code = "check-failed"
 
 
 class ToolFailed(BuildError):
     """A program that this one needs is missing, or failed."""
 
-    code = "tool-failed"
-
 
 class ScaffoldRefused(BuildError):
     """Something new cannot be made as it was asked for."""
-
-    code = "scaffold-refused"
 
 
 class ReleaseRefused(BuildError):
     """A release that would break what a release promises."""
 
-    code = "release-refused"
-
 
 class FetchFailed(BuildError):
     """Weights cannot be fetched, or are not the recorded ones."""
-
-    code = "fetch-failed"
 
 
 class IndexFailed(BuildError):
     """The index of our own wheels cannot be read."""
 
-    code = "index-failed"
-
 
 class EngineAbsent(BuildError):
     """No container engine works here."""
-
-    code = "engine-absent"
 
 
 class EngineFailed(BuildError):
     """A container engine refused, or broke off."""
 
-    code = "engine-failed"
-
 
 class BaseUnusable(BuildError):
     """No base image can be had, or it cannot carry the composition."""
-
-    code = "base-unusable"
 
 
 class OriginalRefused(BuildError):
     """An original `model.py` that no model package can be made of."""
 
-    code = "original-refused"
-
 
 class ContainerfileRefused(BuildError):
     """A value that may not stand in a Containerfile."""
-
-    code = "containerfile-refused"
 
 
 class ImageUnreadable(BuildError):
     """What is to be verified is no image of a composition."""
 
-    code = "image-unreadable"
-
 
 class SigningFailed(BuildError):
     """Nothing could be signed, or a signature does not hold."""
-
-    code = "signing-failed"

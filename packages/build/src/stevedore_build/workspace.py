@@ -13,12 +13,11 @@ from typing import Final
 
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.store import Store
-from stevedore_core.fields import DISTRIBUTION, NAME, normalise, quote
+from stevedore_core.fields import NAME, normalise, quote
 from stevedore_core.spelling import closest
 
 __all__ = [
     "CACHE_VARIABLE",
-    "ENTRY_POINT_GROUP",
     "MODEL_PREFIX",
     "OWN_PINS",
     "OWN_PREFIX",
@@ -32,7 +31,6 @@ __all__ = [
 CACHE_VARIABLE = "STEVEDORE_WEIGHTS_CACHE"
 """Names a directory where several checkouts keep fetched weights together."""
 
-ENTRY_POINT_GROUP = "ml_py_stevedore.models"
 OWN_PREFIX = "ml-py-stevedore-"
 MODEL_PREFIX = "stevedore-model-"
 
@@ -189,9 +187,8 @@ def _package(project: Path, prefix: str, import_prefix: str) -> Package:
         document = tomllib.loads(project.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise WorkspaceInvalid(f"{project}: not TOML: {error}") from None
-    distribution = _string(document, "project", "name")
-    expected = prefix + normalise(folder)
-    if distribution is None or not DISTRIBUTION.accepts(distribution) or distribution != expected:
+    distribution, expected = _at(document, "project", "name"), prefix + normalise(folder)
+    if distribution != expected:
         raise WorkspaceInvalid(
             f"{project}: `project.name`: expected `{expected}`, as the folder is `{folder}`, "
             f"found {quote(distribution)}{_astray(document, 'project', 'name')}"
@@ -203,7 +200,7 @@ def _package(project: Path, prefix: str, import_prefix: str) -> Package:
         )
     return Package(
         folder=folder,
-        distribution=distribution,
+        distribution=expected,
         import_name=import_name,
         directory=project.parent,
         backend=_backend(project, document),
@@ -211,15 +208,10 @@ def _package(project: Path, prefix: str, import_prefix: str) -> Package:
 
 
 def _backend(project: Path, document: dict[str, object]) -> str:
-    system = document.get("build-system")
-    requires = system.get("requires") if isinstance(system, dict) else None
-    if (
-        isinstance(requires, list)
-        and len(requires) == 1
-        and isinstance(requires[0], str)
-        and requires[0].startswith("hatchling==")
-    ):
-        return requires[0]
+    requires = _at(document, "build-system", "requires")
+    match requires:
+        case [str(pin)] if pin.startswith("hatchling=="):
+            return pin
     raise WorkspaceInvalid(
         f"{project}: `build-system.requires`: expected one exact pin of hatchling, such as "
         f"`hatchling==1.33.0`, found {quote(requires)}"
@@ -240,10 +232,9 @@ def _astray(document: dict[str, object], table: str, key: str) -> str:
     return ""
 
 
-def _string(document: dict[str, object], table: str, key: str) -> str | None:
+def _at(document: dict[str, object], table: str, key: str) -> object:
     entries = document.get(table)
-    value = entries.get(key) if isinstance(entries, dict) else None
-    return value if isinstance(value, str) else None
+    return entries.get(key) if isinstance(entries, dict) else None
 
 
 def _pick(folder: str, packages: tuple[Package, ...], parent: str) -> Package:

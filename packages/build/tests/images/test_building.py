@@ -1,7 +1,7 @@
 """An image says what is inside, and follows from the lock and the layers alone."""
 
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -52,8 +52,7 @@ def layers(tmp_path: Path) -> list[Layer]:
         directory = tmp_path / name
         directory.mkdir()
         (directory / "file.txt").write_text(name)
-        target = PurePosixPath("/opt/stevedore") / name
-        made.append(Layer(name=name, digest=name, directory=directory, target=target))
+        made.append(Layer(name=name, digest=name, directory=directory))
     return made
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stevedore_build.images.directories import ImageTar, write_image
+from stevedore_build.images.directories import ImageDirectory, ImageTar
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
 
 BELOW = ("sha256:" + "b" * 64, "sha256:" + "c" * 64)
@@ -32,14 +32,14 @@ def write(
 ) -> str:
     """Write an image of one tar on two layers."""
     place.mkdir()
-    return write_image(
-        place,
+    directory = ImageDirectory(
         instructions=instructions,
         configuration={"Cmd": ["run"]},
         below=BELOW,
         tars=[tar],
         platform=platform,
     )
+    return directory.write(place)
 
 
 def test_configuration(tmp_path: Path, tar: ImageTar) -> None:

@@ -13,7 +13,7 @@ import tiny
 
 from stevedore_build.cli.program import main
 from stevedore_build.images.composing import compose_context
-from stevedore_build.images.documents import documents, licences
+from stevedore_build.images.documents import Documents
 from stevedore_build.inventory.provenance import BuiltImage, Commit, provenance_of
 from stevedore_build.platforms import LINUX_AMD64
 from stevedore_build.workspace import Workspace
@@ -46,7 +46,7 @@ def test_licences(rich: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """Expressions come first, then classifiers, then a short name; none is guessed."""
     lock(rich)
     capsys.readouterr()
-    assert licences("pair", workspace=rich) == (
+    assert Documents.of("pair", workspace=rich).licences() == (
         "Licences of what `pair` 1.0.0 for linux/amd64 ships, as each distribution states them\n"
         "\n"
         "environments/default: alpha 1.0: MIT\n"
@@ -70,7 +70,7 @@ def test_documents(rich: Workspace) -> None:
     """The lock as it is committed, and three that tell of it; the same when asked again."""
     lock(rich)
     tiny.commit(rich.root)
-    found = documents("pair", workspace=rich, engines=[])
+    found = Documents.of("pair", workspace=rich).files([])
     assert sorted(found) == [
         *("composition.toml", "licences.txt", "lock.toml", "lock/default.txt", "lock/front.txt"),
         *("provenance.json", "sbom.cdx.json"),
@@ -78,7 +78,7 @@ def test_documents(rich: Workspace) -> None:
     directory = rich.composition("pair")
     for file in ("composition.toml", "lock.toml", "lock/default.txt", "lock/front.txt"):
         assert found[file] == (directory / file).read_bytes()
-    assert documents("pair", workspace=rich, engines=[]) == found
+    assert Documents.of("pair", workspace=rich).files([]) == found
 
 
 def test_provenance(rich: Workspace) -> None:
@@ -154,7 +154,7 @@ def dependencies(text: bytes) -> dict[str, Any]:
 def test_provenance_of_wheels(rich: Workspace) -> None:
     """Every wheel is there; where the lock allows several, that is what is said."""
     lock(rich)
-    told = dependencies(documents("pair", workspace=rich, engines=[])["provenance.json"])
+    told = dependencies(Documents.of("pair", workspace=rich).files([])["provenance.json"])
     locked = Lock.read(rich.composition("pair"))
     assert "source" not in told
     for pin in locked.environment("default").pins:
@@ -167,14 +167,14 @@ def test_provenance_of_wheels(rich: Workspace) -> None:
         "sha256": locked.model("iris").sha256
     }
     commit = tiny.commit(rich.root)
-    again = dependencies(documents("pair", workspace=rich, engines=[])["provenance.json"])
+    again = dependencies(Documents.of("pair", workspace=rich).files([])["provenance.json"])
     assert again["source"] == {"name": "source", "digest": {"gitCommit": commit}}
 
 
 def test_commands(rich: Workspace, capsys: pytest.CaptureFixture[str]) -> None:
     """The command line prints them."""
     lock(rich)
-    found = documents("pair", workspace=rich, engines=[])
+    found = Documents.of("pair", workspace=rich).files([])
     capsys.readouterr()
     assert main(["sbom", "pair"]) == 0
     assert capsys.readouterr().out.encode() == found["sbom.cdx.json"]
@@ -186,7 +186,7 @@ def shipped(workspace: Workspace) -> dict[str, bytes]:
     """Return all that leaves the machine, without an engine: the context and the documents."""
     context = compose_context("pair", workspace=workspace)
     places = {path.name: path.read_bytes() for path in context.iterdir()}
-    return places | dict(documents("pair", workspace=workspace, engines=[]))
+    return places | dict(Documents.of("pair", workspace=workspace).files([]))
 
 
 @pytest.mark.fault("G14")
@@ -216,4 +216,4 @@ def test_nothing_about_the_machine(rich: Workspace, tmp_path: Path) -> None:
     """No path, no host and no user of the machine that built."""
     lock(rich)
     told = [str(tmp_path), socket.gethostname(), f"/{getpass.getuser()}"]
-    assert canaries.spilt(told, documents("pair", workspace=rich, engines=[])) == []
+    assert canaries.spilt(told, Documents.of("pair", workspace=rich).files([])) == []

@@ -3,7 +3,7 @@
 import os
 import tarfile
 from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pytest
 
@@ -16,13 +16,13 @@ from stevedore_build.store import Store
 LONG_NAME = "n" * 150 + ".py"
 
 
-def make_layer(directory: Path, *, digest: str = "d1", target: str = "/opt/stevedore/own") -> Layer:
+def make_layer(directory: Path, *, digest: str = "d1", name: str = "own") -> Layer:
     """Write two files, one of them a program, and an empty directory."""
     (directory / "package" / "empty").mkdir(parents=True)
     (directory / "package" / LONG_NAME).write_text("x = 1\n")
     (directory / "program").write_text("#!/bin/sh\n")
     (directory / "program").chmod(0o700)
-    return Layer(name="own", digest=digest, directory=directory, target=PurePosixPath(target))
+    return Layer(name=name, digest=digest, directory=directory)
 
 
 def test_entries(tmp_path: Path, store: Store) -> None:
@@ -86,7 +86,7 @@ def test_name_follows_digest_and_target(tmp_path: Path) -> None:
         make_layer(tmp_path / "a"),
         make_layer(tmp_path / "b"),
         make_layer(tmp_path / "c", digest="d2"),
-        make_layer(tmp_path / "d", target="/opt/stevedore/models/iris"),
+        make_layer(tmp_path / "d", name="models/iris"),
     ]
     names = [tar_name(layer) for layer in layers]
     assert names[0] == names[1]

@@ -87,7 +87,7 @@ def test_image_as_built(composed: Composed, tmp_path: Path) -> None:
         any_lock=False,
     )
     assert verified.differences == ()
-    assert list(composed.workspace.store.root.glob("verify-*")) == []
+    assert list(composed.workspace.store.drafts.iterdir()) == []
 
 
 def flip(entry: tarfile.TarInfo, content: bytes) -> tuple[tarfile.TarInfo, bytes]:

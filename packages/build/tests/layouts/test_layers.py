@@ -24,6 +24,12 @@ from stevedore_core.manifest import Manifest
 from stevedore_core.requirements_files import parse_pins
 
 
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A repository of which nothing was made before."""
+    return tiny.make_repository(tmp_path / "repository")
+
+
 def locked(workspace: Workspace) -> tuple[Manifest, Lock]:
     """Lock the composition of a tiny repository."""
     tiny.track(workspace.root)

@@ -1,7 +1,6 @@
 """What models answer, asked of real workers on the layouts of a tiny repository with our core."""
 
 import shutil
-from collections.abc import Iterator
 
 import pytest
 import tiny
@@ -13,39 +12,23 @@ from stevedore_build.releases.answers import Answer, answers_of
 from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
-from stevedore_core.manifest import Manifest
 from stevedore_core.scores import Score
 from stevedore_core.strict_json import Json
 
 CODE = "models/adder/src/stevedore_model_adder/__init__.py"
-MANIFEST = Manifest.of_model("adder", version="1.0.0", python="3.11")
-
-
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A repository with our core and the model `adder`; what is made of it is made once."""
-    place = tmp_path_factory.mktemp("answers")
-    (place / "index").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.offline(patch, index=place / "index", cache=place / "uv-cache")
-        workspace = tiny.make_repository(place / "repository")
-        tiny.use_real_core(workspace.root, place / "index")
-        tiny.add_adder(workspace.root)
-        tiny.track(workspace.root)
-        yield workspace
 
 
 @pytest.fixture
-def adder(repository: Workspace) -> Workspace:
+def adder(adder_repository: Workspace) -> Workspace:
     """The repository with `adder` as it is at first, and no answers."""
-    tiny.add_adder(repository.root)
-    shutil.rmtree(repository.store.answers, ignore_errors=True)
-    return repository
+    tiny.add_adder(adder_repository.root)
+    shutil.rmtree(adder_repository.store.answers, ignore_errors=True)
+    return adder_repository
 
 
 def locked(workspace: Workspace) -> Lock:
     """Return the lock of `adder` as it is now."""
-    return lock_manifest(MANIFEST, wheels_of(MANIFEST, workspace=workspace))
+    return lock_manifest(tiny.ADDER_ALONE, wheels_of(tiny.ADDER_ALONE, workspace=workspace))
 
 
 def change(workspace: Workspace, old: str, new: str) -> None:

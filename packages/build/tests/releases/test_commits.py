@@ -7,7 +7,7 @@ import pytest
 import tiny
 
 from stevedore_build.processes import git
-from stevedore_build.releases.commits import all_or_nothing, commit_and_tag
+from stevedore_build.releases.commits import all_or_nothing
 from stevedore_build.workspace import Workspace
 
 
@@ -33,10 +33,10 @@ def test_files_are_put_back(workspace: Workspace) -> None:
 def release_and_interrupt(files: Sequence[Path], root: Path) -> None:
     """Change one file, add one, remove one, commit and tag that, and be interrupted."""
     head = git("rev-parse", "HEAD", cwd=root)
-    with all_or_nothing(files, "compositions", "pair", "1.0.0", root=root):
+    with all_or_nothing(files, "compositions", "pair", "1.0.0", root=root) as commit:
         for file, text in zip(files, ("changed\n", "added\n"), strict=False):
             file.write_text(text)
         files[2].unlink()
-        commit_and_tag(files, "compositions", "pair", "1.0.0", trailers={"Lock": "0"}, root=root)
+        commit(files, {"Lock": "0"})
         assert git("rev-parse", "HEAD", cwd=root) != head
         raise KeyboardInterrupt

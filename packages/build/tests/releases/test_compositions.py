@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -52,24 +52,18 @@ TEST = "compositions/pair/tests/test_pair.py"
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
+def made(adder_repository: Workspace) -> Workspace:
     """A repository whose composition `pair` holds the released model `adder`, and is released."""
-    place = tmp_path_factory.mktemp("releases")
-    (place / "index").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.offline(patch, index=place / "index", cache=place / "uv-cache")
-        workspace = tiny.make_repository(place / "repository")
-        tiny.use_real_core(workspace.root, place / "index")
-        tiny.add_adder(workspace.root)
-        tiny.write(workspace.root / PIN, MANIFEST)
-        tiny.write(workspace.root / ".gitignore", ".stevedore/\n__pycache__/\ndist/\n")
-        tiny.name_author(workspace.root)
-        tiny.track(workspace.root)
-        lock(workspace)
-        tiny.commit(workspace.root, "Begin")
-        release_model(workspace)
-        release(workspace)
-        yield workspace
+    root = adder_repository.root
+    tiny.write(root / PIN, MANIFEST)
+    tiny.write(root / ".gitignore", ".stevedore/\n__pycache__/\ndist/\n")
+    tiny.name_author(root)
+    tiny.track(root)
+    lock(adder_repository)
+    tiny.commit(root, "Begin")
+    release_model(adder_repository)
+    release(adder_repository)
+    return adder_repository
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -35,21 +34,15 @@ WHEELS = Path("dist", "wheels")
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Workspace, str]]:
+def repository(adder_repository: Workspace) -> tuple[Workspace, str]:
     """A repository with our core, in which `adder` 1.0.0 is released, and its commit."""
-    place = tmp_path_factory.mktemp("releases")
-    (place / "index").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.offline(patch, index=place / "index", cache=place / "uv-cache")
-        workspace = tiny.make_repository(place / "repository")
-        tiny.name_author(workspace.root)
-        tiny.write(workspace.root / ".gitignore", ".stevedore/\n__pycache__/\ndist/\n")
-        tiny.use_real_core(workspace.root, place / "index")
-        tiny.add_adder(workspace.root)
-        commit = tiny.commit(workspace.root)
-        release(workspace)
-        shutil.copytree(workspace.root / "dist", place / "dist")
-        yield workspace, commit
+    root = adder_repository.root
+    tiny.name_author(root)
+    tiny.write(root / ".gitignore", ".stevedore/\n__pycache__/\ndist/\n")
+    commit = tiny.commit(root)
+    release(adder_repository)
+    shutil.copytree(root / "dist", root.parent / "dist")
+    return adder_repository, commit
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from stevedore_build.locks.verdict import versions_in
 from stevedore_build.releases.changelogs import Changelog
-from stevedore_build.releases.moves import ScoreMove, Side, find_moves, versions_in
+from stevedore_build.releases.moves import ScoreMove, Side, find_moves
 from stevedore_build.releases.moves_text import moves_to_json, moves_to_markdown
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.requirements_files import Pin
@@ -79,7 +80,8 @@ def lock(
 def side(locked: Lock, **scores: Sequence[Score]) -> Side:
     """Return a lock with the scores of its models' default versions."""
     default = {m.name: m.version for m in reversed(locked.models)}
-    return Side(lock=locked, scores={(name, default[name]): s for name, s in scores.items()})
+    scored = {(name, default[name]): s for name, s in scores.items()}
+    return Side(lock=locked, scores=scored, changelogs=CHANGELOGS)
 
 
 def accuracy(value: float) -> Score:
@@ -94,7 +96,7 @@ def loss(value: float) -> Score:
 
 def told(before: Side | None, after: Side) -> str:
     """Return what moved, as text."""
-    return moves_to_markdown(find_moves(before, after, changelogs=CHANGELOGS))
+    return moves_to_markdown(find_moves(before, after))
 
 
 def test_first_release() -> None:
@@ -265,7 +267,7 @@ def test_entry_cannot_leave_its_place() -> None:
     changelogs = {"iris": Changelog.from_text(hostile, file="CHANGELOG.md")}
     before = side(lock(model("iris")), iris=[Score(name="a | b\n## c", value=1.0)])
     after = side(lock(model("iris", "1.1.0")), iris=[Score(name="a | b\n## c", value=1.0)])
-    text = moves_to_markdown(find_moves(before, after, changelogs=changelogs))
+    text = told(*(replace(one, changelogs=changelogs) for one in (before, after)))
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         "### Models",
         "#### `iris` 1.0.0 → 1.1.0",
@@ -287,7 +289,7 @@ def test_json() -> None:
         ),
         iris=[accuracy(0.95)],
     )
-    printed = moves_to_json(find_moves(before, after, changelogs=CHANGELOGS))
+    printed = moves_to_json(find_moves(before, after))
     assert len(printed.splitlines()) == 1
     old, new = before.lock.models[0], after.lock.models[0]
     assert json.loads(printed) == {

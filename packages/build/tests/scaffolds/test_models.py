@@ -30,6 +30,12 @@ FRAMEWORKS = ", ".join(f"`{name}`" for name in frameworks())
 
 
 @pytest.fixture
+def workspace(tmp_path: Path, kept_adder: Path) -> Workspace:
+    """The tiny repository, whose store has our own core too."""
+    return tiny.make_repository(tmp_path / "repository", kept=kept_adder)
+
+
+@pytest.fixture
 def real(workspace: Workspace, index: Path) -> Workspace:
     """The tiny repository with our own core, whose requirements the index has."""
     tiny.use_real_core(workspace.root, index)

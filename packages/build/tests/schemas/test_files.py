@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,27 +39,16 @@ WRITTEN = """\
 """
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workspace]:
-    """A repository with our core and the model `adder`; what is made of it is made once."""
-    place = tmp_path_factory.mktemp("schemas")
-    (place / "index").mkdir()
-    with pytest.MonkeyPatch.context() as patch:
-        tiny.offline(patch, index=place / "index", cache=place / "uv-cache")
-        workspace = tiny.make_repository(place / "repository")
-        tiny.use_real_core(workspace.root, place / "index")
-        yield workspace
-
-
 @pytest.fixture
-def adder(repository: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+def adder(adder_repository: Workspace, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """The repository with `adder` as it is at first, but for the type it declares."""
-    shutil.rmtree(repository.root / "models/adder", ignore_errors=True)
-    tiny.add_adder(repository.root)
-    tiny.write(repository.root / PREDICT, '{"type": "array", "items": {"type": "number"}}')
-    declare(repository, PAYLOADS)
-    monkeypatch.chdir(repository.root)
-    return repository
+    root = adder_repository.root
+    shutil.rmtree(root / "models/adder")
+    tiny.add_adder(root)
+    tiny.write(root / PREDICT, '{"type": "array", "items": {"type": "number"}}')
+    declare(adder_repository, PAYLOADS)
+    monkeypatch.chdir(root)
+    return adder_repository
 
 
 def declare(workspace: Workspace, text: str) -> None:

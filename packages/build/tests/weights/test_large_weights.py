@@ -22,7 +22,7 @@ from file_server import FileServer, Served
 
 from stevedore_build.errors import FetchFailed
 from stevedore_build.images.archives import SavedImage
-from stevedore_build.images.documents import documents
+from stevedore_build.images.documents import Documents
 from stevedore_build.images.tars import read_tar
 from stevedore_build.images.verifying import verify_saved
 from stevedore_build.layouts.interpreters import find_interpreter
@@ -108,17 +108,13 @@ class Repository:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+def place(adder_repository: Workspace) -> Iterator[Repository]:
     """The repository; what is made of it is made once."""
-    room = tmp_path_factory.mktemp("large")
-    (room / "index").mkdir()
+    room = adder_repository.root.parent
     (room / "served").mkdir()
     with pytest.MonkeyPatch.context() as patch, file_server.serving() as server:
         patch.setenv("NETRC", str(room / "netrc"))
-        tiny.offline(patch, index=room / "index", cache=room / "uv-cache")
-        workspace = tiny.make_repository(room / "repository")
-        tiny.use_real_core(workspace.root, room / "index")
-        repository = Repository(workspace=workspace, server=server, room=room / "served")
+        repository = Repository(workspace=adder_repository, server=server, room=room / "served")
         repository.serve("model-1").write_bytes(CONTENT)
         yield repository
 
@@ -233,7 +229,7 @@ def test_what_is_fetched_is_listed(repository: Repository) -> None:
     manifest = Manifest.parse(root / "compositions/pair/composition.toml")
     wheels = wheels_of(manifest, workspace=repository.workspace)
     lock_manifest(manifest, wheels).write(root / "compositions/pair")
-    found = documents("pair", workspace=repository.workspace, engines=[])
+    found = Documents.of("pair", workspace=repository.workspace).files([])
     directory = f"weights/{repository.layers()['weights'].target.name}"
     told: dict[str, Any] = json.loads(found["sbom.cdx.json"])
     (component,) = (c for c in told["components"] if c["type"] != "library")

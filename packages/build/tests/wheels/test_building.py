@@ -21,6 +21,12 @@ from stevedore_build.workspace import Workspace
 from stevedore_core.lock import LockedWheel
 
 
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    """A repository of which nothing was built before."""
+    return tiny.make_repository(tmp_path / "repository")
+
+
 def build(workspace: Workspace, name: str = "iris") -> OwnWheel:
     """Build the wheel of one model."""
     package = workspace.model(name)

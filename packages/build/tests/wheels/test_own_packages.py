@@ -167,5 +167,5 @@ def test_index_that_lists_what_is_not_there(pinned: Workspace, published: Path) 
     tiny.install(core.parent, core)
     shutil.move(next(core.parent.glob("*.dist-info")) / "METADATA", f"{core}.metadata")
     core.unlink()
-    with pytest.raises(IndexFailed, match=r"\.whl cannot be fetched: HTTP Error 404"):
+    with pytest.raises(IndexFailed, match=r"^an index lists http\S+\.whl, and it is not there$"):
         wheels_of(manifest(pinned), workspace=pinned)

@@ -14,6 +14,7 @@ from typing import Final
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git
+from stevedore_build.wheels.history import export
 from stevedore_build.workspace import Workspace, version_in
 from stevedore_core.errors import DocumentInvalid
 from stevedore_core.lock import Lock
@@ -126,7 +127,9 @@ def _moved_models(composition: str, since: str, workspace: Workspace, room: Path
     except DocumentInvalid:
         return {package.folder for package in workspace.models()}
     try:
-        before = _alone(Lock.read(_directory_at(composition, since, workspace, room)))
+        place = f"compositions/{composition}"
+        export(since, f"{place}/lock.toml", f"{place}/lock", to=room, root=workspace.root)
+        before = _alone(Lock.read(room / place))
     except (DocumentInvalid, ToolFailed):  # it was not there, or an older version wrote it
         return set(now)
     return {name for name, locks in now.items() if before.get(name) != locks}
@@ -138,15 +141,3 @@ def _alone(lock: Lock) -> dict[str, set[Lock]]:
     for model in lock.models:
         alone[model.name].add(lock.restrict(model.name, model.version))
     return alone
-
-
-def _directory_at(composition: str, since: str, workspace: Workspace, room: Path) -> Path:
-    """Write the lock of a composition as it was at `since` into `room`, and return where."""
-    directory = room / composition
-    (directory / "lock").mkdir(parents=True)
-    place = f"compositions/{composition}"
-    names = git("ls-tree", "--name-only", "-z", f"{since}:{place}/lock", cwd=workspace.root)
-    for name in ("lock.toml", *(f"lock/{name}" for name in names.split("\0") if name)):
-        text = git("show", f"{since}:{place}/{name}", cwd=workspace.root)
-        (directory / name).write_text(text, encoding="utf-8")
-    return directory

@@ -6,10 +6,11 @@ kept as files in the store: delete one, or all, and the check runs again.
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from stevedore_build.digests import sha256_of
 from stevedore_build.store import Store
 
 __all__ = ["already_passed", "content_of", "key_of", "record_passed"]
@@ -28,19 +29,14 @@ def content_of(*places: Path) -> str:
         for file in files:
             if file.is_file() and _LEFT_OVER.isdisjoint(file.parts):
                 name = place.name if file == place else file.relative_to(place).as_posix()
-                content = hashlib.sha256(file.read_bytes()).hexdigest()
-                digest.update(f"{name}\0{content}\0".encode())
+                digest.update(f"{name}\0{sha256_of(file)}\0".encode())
         digest.update(b"\1")
     return digest.hexdigest()
 
 
-def key_of(parts: Mapping[str, str | Iterable[str]]) -> str:
+def key_of(parts: Mapping[str, str | list[str]]) -> str:
     """Return one key for everything that a check depends on."""
-    text = json.dumps(
-        {name: part if isinstance(part, str) else list(part) for name, part in parts.items()},
-        sort_keys=True,
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def already_passed(check: str, key: str, *, store: Store) -> bool:

@@ -20,7 +20,7 @@ from stevedore_build.checks.passed import already_passed, content_of, key_of, re
 from stevedore_build.console import notice
 from stevedore_build.errors import CheckFailed, LayerRefused, WorkspaceInvalid
 from stevedore_build.layouts.interpreters import find_interpreter
-from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.joining import layout_alone, make_layout
 from stevedore_build.layouts.serving import composition_now, fresh, model_alone, serving_command
 from stevedore_build.platforms import host_platform
 from stevedore_build.processes import run
@@ -67,10 +67,10 @@ def check_model(
             notice(f"{title}: passed before with the same content")
             continue
         notice(title)
-        layout = make_layout(_manifest_of(lock), lock, store=workspace.store)
+        layout, path = layout_alone(lock, store=workspace.store)
         refuse_other_than_locked(layout, lock)
-        path = layout.worker_path(lock.environments[0].name, [(name, lock.version)])
-        run_pytest(python, [tests], options, workspace, {"PYTHONPATH": _joined(path)})
+        variables = {"PYTHONPATH": os.pathsep.join(map(str, path))}
+        run_pytest(python, [tests], options, workspace, variables)
         if not options:
             record_passed(f"model-{name}", key, store=workspace.store)
 
@@ -199,18 +199,13 @@ def _version_here(name: str, workspace: Workspace) -> str | None:
     return next((wheel.version for wheel in wheels.values()), None)
 
 
-def _manifest_of(lock: Lock) -> Manifest:
-    return Manifest.of_model(lock.name, version=lock.version, python=lock.python)
-
-
 def _paths_alone(lock: Lock, workspace: Workspace) -> Mapping[str, str]:
     """Return, for every model as reports call it, the import path of a layout with no other."""
     paths: dict[str, str] = {}
     for model, key in lock.keys.items():
         alone = lock.restrict(model.name, model.version)
-        layout = make_layout(_manifest_of(alone), alone, store=workspace.store)
-        mine = [(model.name, model.version)]
-        paths[key] = _joined(layout.worker_path(alone.environments[0].name, mine))
+        _, path = layout_alone(alone, store=workspace.store)
+        paths[key] = os.pathsep.join(map(str, path))
     return paths
 
 
@@ -296,7 +291,3 @@ def _await_live(url: str, process: subprocess.Popen[bytes], log: IO[bytes]) -> N
     said = log.read()[-_LOG_TAIL_BYTES:].decode(errors="replace")
     ended = f"ended with {process.returncode}" if process.poll() is not None else "does not answer"
     raise CheckFailed(f"the server of the composition {ended}; it said:\n{said}")
-
-
-def _joined(path: Sequence[Path]) -> str:
-    return os.pathsep.join(str(place) for place in path)

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stevedore_build.cli.commands import Commands
 from stevedore_build.cli.completion import SHELLS, shell_script
 from stevedore_build.cli.diagnosis import diagnose, findings_to_json
 from stevedore_build.console import say
@@ -14,7 +15,7 @@ from stevedore_build.workspace import Workspace
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of the program."""
     command = commands.add_parser("init", help="write a workspace with an example into a directory")
     command.add_argument("directory", type=Path, nargs="?", default=Path(), help="by default, here")

@@ -7,6 +7,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -39,12 +40,14 @@ _VENV: Final = (
 )
 _DAY_S: Final = 86_400
 
+_State = Literal["ok", "warn", "missing"]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
     """One thing that was looked at. Without what is `missing` nothing works."""
 
-    state: Literal["ok", "warn", "missing"]
+    state: _State
     about: str
     found: str
     mend: str = ""
@@ -97,7 +100,7 @@ def _python(python: str) -> Finding:
     try:
         version = run([program, "-c", _VENV]).strip()
     except ToolFailed as error:
-        found = f"`{program}` is older than 3.11 or lacks venv: {str(error).splitlines()[-1]}"
+        found = f"`{program}` is older than 3.11 or lacks venv: {_last_line(error)}"
         mend = f"{advice}, or name another with `make tools PYTHON=…`"
         return Finding(state="missing", about="python", found=found, mend=mend)
     return Finding(state="ok", about="python", found=f"{version} with venv, `{program}`")
@@ -153,13 +156,9 @@ def _engine_room(engine: Engine, room_bytes: int) -> Iterator[Finding]:
 def _minors(workspace: Workspace | None) -> Sequence[str]:
     """Return the Pythons that compositions ship."""
     found = {_MINOR}
-    for manifest in (
-        sorted(workspace.root.glob("compositions/*/composition.toml")) if workspace else ()
-    ):
-        try:
+    for manifest in workspace.root.glob("compositions/*/composition.toml") if workspace else ():
+        with suppress(DocumentInvalid):  # told where its lock is looked at
             found.add(Manifest.parse(manifest).python)
-        except DocumentInvalid:
-            continue  # told where its lock is looked at
     return sorted(found)
 
 
@@ -228,18 +227,14 @@ def _locks(workspace: Workspace) -> Iterator[Finding]:
         yield Finding(state="missing", about="compositions", found=str(error))
         return
     for name in names:
-        yield _lock(name, workspace)
-
-
-def _lock(name: str, workspace: Workspace) -> Finding:
-    about = f"lock of {name}"
-    try:
-        fresh(name, workspace=workspace)
-    except LockStale as error:
-        return Finding(state="warn", about=about, found=str(error))
-    except StevedoreError as error:
-        return Finding(state="missing", about=about, found=str(error))
-    return Finding(state="ok", about=about, found="fresh")
+        state: _State = "ok"
+        found = "fresh"
+        try:
+            fresh(name, workspace=workspace)
+        except StevedoreError as error:
+            state = "warn" if isinstance(error, LockStale) else "missing"
+            found = str(error)
+        yield Finding(state=state, about=f"lock of {name}", found=found)
 
 
 def _last_line(error: Exception) -> str:

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from stevedore_build.checks.running import composition_passed
+from stevedore_build.cli.commands import Commands, add_command
 from stevedore_build.cli.engines import add_engine_option, engines_to_test, one_engine
 from stevedore_build.console import notice, say
 from stevedore_build.images.composing import (
@@ -25,7 +26,7 @@ from stevedore_core.errors import StevedoreError
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of the program."""
     for function, title in (
         (_base, "make the base image anew"),
@@ -33,14 +34,10 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         (_image, "build a composition's image, print its name"),
         (_run, "run a composition's image in the background"),
         (_stop, "stop what `run` started"),
-        (_check_image, "test a composition's image; what follows `--` goes to pytest"),
+        (_test_image, "test a composition's image; what follows `--` goes to pytest"),
     ):
-        command = commands.add_parser(
-            function.__name__.replace("_check_", "test-").strip("_"), help=title
-        )
-        command.add_argument("name", help="the composition")
+        command = add_command(commands, function, title)
         add_engine_option(command)
-        command.set_defaults(command=function)
         if function in (_base, _image):
             command.add_argument(
                 "--arch",
@@ -50,7 +47,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
             )
         if function is _run:
             command.add_argument("--port", type=int, default=8000, help="where it answers")
-        if function is _check_image:
+        if function is _test_image:
             command.add_argument("--python", type=Path, required=True, help="where the tests run")
 
 
@@ -93,7 +90,7 @@ def _stop(_: Workspace, parsed: argparse.Namespace) -> None:
         notice(f"no container of `{parsed.name}` runs")
 
 
-def _check_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
+def _test_image(workspace: Workspace, parsed: argparse.Namespace) -> None:
     python = parsed.python.absolute()
     for engine in engines_to_test(parsed.engine):
         check_image(

@@ -2,30 +2,28 @@
 
 import argparse
 
+from stevedore_build.cli.commands import Commands, add_command
 from stevedore_build.console import say
 from stevedore_build.errors import WorkspaceInvalid
-from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.joining import layout_alone, make_layout
 from stevedore_build.layouts.serving import composition_now, fresh, model_alone, serve
 from stevedore_build.workspace import Workspace
-from stevedore_core.manifest import Manifest
 
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of the program."""
-    command = commands.add_parser("serve", help="serve a composition or a model on this machine")
+    title = "serve a composition or a model on this machine"
+    command = add_command(commands, _serve, title, of="")
     what = command.add_mutually_exclusive_group(required=True)
     what.add_argument("name", nargs="?", help="the composition")
     what.add_argument("--model", help="serve one model package, without a manifest")
     command.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     command.add_argument("--port", type=int, default=8000, help="the port to listen on")
-    command.set_defaults(command=_serve)
 
-    command = commands.add_parser("layout", help="make a composition's layout, print where it is")
-    command.add_argument("name", help="the composition")
+    command = add_command(commands, _layout, "make a composition's layout, print where it is")
     command.add_argument("--model", help="restrict the lock to one model")
-    command.set_defaults(command=_layout)
 
 
 def _serve(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -45,6 +43,7 @@ def _layout(workspace: Workspace, parsed: argparse.Namespace) -> None:
                 f"composition `{lock.name}` holds no model `{parsed.model}`; it holds "
                 + ", ".join(f"`{name}`" for name in held)
             )
-        lock = lock.restrict(parsed.model)
-        manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
-    say(str(make_layout(manifest, lock, store=workspace.store).root))
+        layout, _ = layout_alone(lock.restrict(parsed.model), store=workspace.store)
+    else:
+        layout = make_layout(manifest, lock, store=workspace.store)
+    say(str(layout.root))

@@ -3,18 +3,18 @@
 import argparse
 from pathlib import Path
 
-from stevedore_build.console import notice
+from stevedore_build.cli.commands import Commands, add_command
+from stevedore_build.console import notice, say
 from stevedore_build.originals.importing import import_originals
 from stevedore_build.workspace import Workspace
 
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the command to those of the program."""
-    command = commands.add_parser(
-        "import-model", help="run an original model.py, and make a package of each predictor"
-    )
+    title = "run an original model.py, and make a package of each predictor"
+    command = add_command(commands, _import_model, title, of="")
     command.add_argument("file", type=Path, help="a file with a list `predictors`")
     command.add_argument("--name", default="", help="what to call the only predictor")
     command.add_argument(
@@ -23,7 +23,6 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument(
         "--trust", default="", help="types that its weights may hold, separated by spaces"
     )
-    command.set_defaults(command=_import_model)
 
 
 def _import_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -36,4 +35,4 @@ def _import_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
     )
     for name in names:
         notice(f"`models/{name}` holds the imported model; its own tests tell what is to be mended")
-    print(" ".join(names))  # noqa: T201
+    say(" ".join(names))

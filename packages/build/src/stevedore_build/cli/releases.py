@@ -7,6 +7,7 @@ import argparse
 from datetime import UTC, datetime
 from pathlib import Path
 
+from stevedore_build.cli.commands import Commands, add_command
 from stevedore_build.cli.engines import add_engine_option, engines_to_test, one_engine
 from stevedore_build.console import notice, say
 from stevedore_build.images.registries import parse_registry
@@ -20,34 +21,27 @@ from stevedore_build.workspace import Workspace
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of the program."""
-    command = commands.add_parser("release-model", help="release a model: its wheel and a tag")
-    command.add_argument("name", help="the model")
+    title = "release a model: its wheel and a tag"
+    command = add_command(commands, _release_model, title, of="the model")
     command.add_argument("--part", choices=PARTS, help="raise this part of the version first")
     command.add_argument("--python", type=Path, required=True, help="where the tests run")
-    command.set_defaults(command=_release_model)
 
-    command = commands.add_parser("release", help="test, build, describe and tag a composition")
-    command.add_argument("name", help="the composition")
+    command = add_command(commands, _release, "test, build, describe and tag a composition")
     command.add_argument("--part", choices=PARTS, help="raise its version by this part first")
     command.add_argument("--registry", default="", help="push the image there, such as host:port")
     command.add_argument("--python", type=Path, required=True, help="where the tests run")
     add_engine_option(command)
-    command.set_defaults(command=_release)
 
-    command = commands.add_parser("diff", help="print what moved between two releases")
-    command.add_argument("name", help="the composition")
+    command = add_command(commands, _diff, "print what moved between two releases")
     command.add_argument("old", help="a released version")
     command.add_argument("new", nargs="?", help="another; without it, what is locked here")
     command.add_argument("--json", action="store_true", help="one line of JSON")
-    command.set_defaults(command=_diff)
 
-    command = commands.add_parser("push", help="push the image of a released composition")
-    command.add_argument("name", help="the composition")
+    command = add_command(commands, _push, "push the image of a released composition")
     command.add_argument("--registry", required=True, help="where to, such as host:port")
     add_engine_option(command)
-    command.set_defaults(command=_push)
 
 
 def _release_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -63,7 +57,7 @@ def _release_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
         notice(f"To publish it: `git push --atomic origin HEAD {tag.tag}`")
     else:
         notice(f"`{tag.name}` {tag.version} was released before with the same content")
-    print(tag.tag, release.wheel.relative_to(workspace.root))  # noqa: T201
+    say(f"{tag.tag} {release.wheel.relative_to(workspace.root)}")
 
 
 def _release(workspace: Workspace, parsed: argparse.Namespace) -> None:

@@ -4,7 +4,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from stevedore_build.console import notice
+from stevedore_build.cli.commands import Commands, add_command
+from stevedore_build.console import notice, say
 from stevedore_build.errors import ScaffoldRefused
 from stevedore_build.scaffolds.compositions import new_composition
 from stevedore_build.scaffolds.fitted_files import made_up, read_fitted
@@ -16,10 +17,10 @@ from stevedore_build.workspace import Workspace
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the commands to those of the program."""
-    command = commands.add_parser("new-model", help="make a model package that passes its tests")
-    command.add_argument("name", help="the model")
+    title = "make a model package that passes its tests"
+    command = add_command(commands, _new_model, title, of="the model")
     command.add_argument("--framework", default="", help=f"one of {', '.join(frameworks())}")
     command.add_argument(
         "--task", choices=("label", "number"), default="label", help="what a prediction is"
@@ -28,28 +29,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     command.add_argument(
         "--trust", default="", help="types that such a file may hold, separated by spaces"
     )
-    command.set_defaults(command=_new_model)
 
-    command = commands.add_parser(
-        "new-composition",
-        help="make a composition of models as the workspace has them, and lock it",
-    )
-    command.add_argument("name", help="the composition")
+    title = "make a composition of models as the workspace has them, and lock it"
+    command = add_command(commands, _new_composition, title)
     command.add_argument("--models", default="", help="their names, separated by spaces")
-    command.set_defaults(command=_new_composition)
 
-    command = commands.add_parser(
-        "update-model", help="merge a newer template into a model package that was made from it"
-    )
-    command.add_argument("name", help="the model")
-    command.set_defaults(command=_update_model)
+    title = "merge a newer template into a model package that was made from it"
+    add_command(commands, _update_model, title, of="the model")
 
-    command = commands.add_parser("train-model", help="run a model's train.py")
-    command.add_argument("name", help="the model")
+    command = add_command(commands, _train_model, "run a model's train.py", of="the model")
     command.add_argument(
         "--from", dest="file", type=Path, help="weights that were trained elsewhere"
     )
-    command.set_defaults(command=_train_model)
 
 
 def _new_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -62,20 +53,20 @@ def _new_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
             parsed.file, workspace=workspace, framework=parsed.framework, trusted=trusted
         )
     place = new_model(parsed.name, facts, workspace=workspace, file=parsed.file)
-    print(place.relative_to(workspace.root))  # noqa: T201
+    say(str(place.relative_to(workspace.root)))
 
 
 def _new_composition(workspace: Workspace, parsed: argparse.Namespace) -> None:
     models = parsed.models.split()
     place, verdict = new_composition(parsed.name, models, workspace=workspace)
-    print(verdict)  # noqa: T201
-    print(place.relative_to(workspace.root))  # noqa: T201
+    say(verdict)
+    say(str(place.relative_to(workspace.root)))
 
 
 def _update_model(workspace: Workspace, parsed: argparse.Namespace) -> None:
     update = update_model(parsed.name, workspace=workspace)
     for file in update.changed:
-        print(f"{file}: conflicts" if file in update.conflicts else file)  # noqa: T201
+        say(f"{file}: conflicts" if file in update.conflicts else file)
     if not update.changed:
         notice(f"`models/{parsed.name}` is what the template makes now, but for its author's edits")
 

@@ -2,7 +2,8 @@
 
 import argparse
 
-from stevedore_build.console import notice
+from stevedore_build.cli.commands import Commands, add_command
+from stevedore_build.console import notice, say
 from stevedore_build.errors import CheckFailed
 from stevedore_build.schemas.files import SchemaFile, schema_files
 from stevedore_build.workspace import Workspace
@@ -10,14 +11,13 @@ from stevedore_build.workspace import Workspace
 __all__ = ["add_commands"]
 
 
-def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def add_commands(commands: Commands) -> None:
     """Add the command to those of the program."""
-    command = commands.add_parser("schemas", help="write a model's schema files from its types")
-    command.add_argument("name", help="the model")
+    title = "write a model's schema files from its types"
+    command = add_command(commands, _schemas, title, of="the model")
     command.add_argument(
         "--check", action="store_true", help="write nothing, fail where a file says something else"
     )
-    command.set_defaults(command=_schemas)
 
 
 def _schemas(workspace: Workspace, parsed: argparse.Namespace) -> None:
@@ -34,7 +34,7 @@ def _schemas(workspace: Workspace, parsed: argparse.Namespace) -> None:
         else:
             notice(_described(file, "changed", "is new; `git add` it"))
             file.write(workspace.root)
-            print(file.path)  # noqa: T201
+            say(str(file.path))
 
 
 def _described(file: SchemaFile, changed: str, new: str) -> str:

@@ -57,10 +57,10 @@ class SavedImage:
                 text = _content(saved, image["Config"])
             configuration = json.loads(text)
         except (OSError, KeyError, TypeError, ValueError, tarfile.TarError) as error:
-            message = (
-                f"{archive.name}: expected one image as `podman save` or `docker save` writes it"
-            )
-            raise ImageUnreadable(f"{message}; it cannot be read: {error}") from error
+            raise ImageUnreadable(
+                f"{archive.name}: expected one image as `podman save` or `docker save` writes it; "
+                f"it cannot be read: {error}"
+            ) from error
         return cls(
             archive=archive,
             identity=f"sha256:{hashlib.sha256(text).hexdigest()}",

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stevedore_build.errors import BaseUnusable, EngineFailed
-from stevedore_build.images.directories import ImageTar, load_image
+from stevedore_build.images.directories import ImageDirectory, ImageTar
 from stevedore_build.images.engines import Engine
 from stevedore_build.images.rootfs import RootFilesystem
 from stevedore_build.layouts.interpreters import find_interpreter
@@ -30,6 +30,7 @@ _SYSTEM_LIBRARIES = ("libgomp1", "libstdc++6")
 """What wheels of numeric libraries expect from the system."""
 
 _DEBIAN_LAYER = "debian.tar"
+_FROM_DEBIAN = f"FROM scratch\nADD {_DEBIAN_LAYER} /\n"
 
 _UNUSED = ("doc", "man", "locale", "info", "lintian")
 """What nobody reads in a container, below `/usr/share`."""
@@ -107,7 +108,7 @@ def make_base(
         if renew or not tar.exists():
             with store.replacing(tar) as draft:
                 _bootstrap(python, platform, draft, store, unusable)
-        image = _build(engine, _from_debian(), tar, platform, store)
+        image = _build(engine, _FROM_DEBIAN, tar, platform, store)
     else:
         image = _build(engine, _from_slim(parent, python), None, platform, store)
     engine.run("tag", image, base_name(python, platform))
@@ -127,11 +128,10 @@ def _runs_here(platform: Platform) -> bool:
 def _suite(python: str) -> str:
     if python not in _SUITES:
         known = ", ".join(f"`{minor}`" for minor in _SUITES)
-        message = (
+        raise BaseUnusable(
             f"there is no base of ours for Python `{python}`, only for {known}; "
             "name one under `[image] base`"
         )
-        raise BaseUnusable(message)
     return _SUITES[python]
 
 
@@ -170,15 +170,14 @@ def _build(
     configuration = engine.configuration(built) if built else {}
     # Another version of podman is to give the same image too.
     (configuration.get("Labels") or {}).pop("io.buildah.version", None)
-    return load_image(
-        engine,
+    directory = ImageDirectory(
         instructions=containerfile,
         configuration=configuration,
         below=engine.layers(built) if built else (),
         tars=[ImageTar.read(tar)] if tar else (),
         platform=platform,
-        store=store,
     )
+    return directory.load(engine, store=store)
 
 
 def _build_in(engine: Engine, containerfile: str, tar: Path | None, platform: Platform) -> str:
@@ -190,10 +189,6 @@ def _build_in(engine: Engine, containerfile: str, tar: Path | None, platform: Pl
         return engine.build(context, platform=platform)
 
 
-def _from_debian() -> str:
-    return f"FROM scratch\nADD {_DEBIAN_LAYER} /\n"
-
-
 def _from_slim(parent: str, python: str) -> str:
     # The slim image ships without bytecode, which a read-only container could never keep.
     return (
@@ -201,27 +196,24 @@ def _from_slim(parent: str, python: str) -> str:
         "RUN apt-get update"
         f" && apt-get install -y --no-install-recommends {' '.join(_SYSTEM_LIBRARIES)}"
         " && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*"
-        f" && {_compile(f'/usr/local/lib/python{python}', python)}\n"
+        f" && {_compile(f'python{python}', f'/usr/local/lib/python{python}')}\n"
     )
 
 
-def _compile(directory: str, python: str) -> str:
+def _compile(program: str, what: str) -> str:
     """Return the command that compiles the standard library to the same bytes each time."""
-    return (
-        f"env PYTHONHASHSEED=0 python{python} -m compileall -q -f "
-        f"--invalidation-mode unchecked-hash {directory}"
-    )
+    mode = "--invalidation-mode unchecked-hash"
+    return f"env PYTHONHASHSEED=0 {program} -m compileall -q -f {mode} {what}"
 
 
 def _bootstrap(
     python: str, platform: Platform, tar: Path, store: Store, unusable: BaseUnusable
 ) -> None:
     if shutil.which("mmdebstrap") is None:
-        message = (
+        raise BaseUnusable(
             f"{unusable}; a base from Debian's packages needs `mmdebstrap`, which is not "
             "installed (on Debian `apt-get install mmdebstrap`)"
         )
-        raise BaseUnusable(message)
     done = subprocess.run(  # noqa: S603 - arguments of our making
         _bootstrap_arguments(python, platform, tar, store),
         stdin=subprocess.DEVNULL,
@@ -242,11 +234,13 @@ def _bootstrap_arguments(python: str, platform: Platform, tar: Path, store: Stor
     library = f"/usr/lib/python{python}"
     if _runs_here(platform):
         variant = "essential"
-        finish = [f'chroot "$1" {_compile(library, python)}']
+        finish = [f'chroot "$1" {_compile(f"python{python}", library)}']
     else:
         variant = "extract"
         packages += _CONFIGURED_BY_HAND
-        finish = [*_CONFIGURE, _compile_from_outside(library, python, store)]
+        # With this machine's Python: bytecode fits any processor.
+        program = shlex.quote(str(find_interpreter(python, store=store).program))
+        finish = [*_CONFIGURE, _compile(program, f'-s "$1" -p / "$1{library}"')]
     hooks = [
         *(f'rm -rf "$1/usr/share/{name}"' for name in _UNUSED if variant == "extract"),
         f'rm -rf "$1{library}/test"',
@@ -268,12 +262,3 @@ def _bootstrap_arguments(python: str, platform: Platform, tar: Path, store: Stor
         _suite(python),
         str(tar),
     ]
-
-
-def _compile_from_outside(directory: str, python: str, store: Store) -> str:
-    """Return the command that does the same with this machine's Python: bytecode fits any."""
-    program = shlex.quote(str(find_interpreter(python, store=store).program))
-    return (
-        f"env PYTHONHASHSEED=0 {program} -m compileall -q -f "
-        f'--invalidation-mode unchecked-hash -s "$1" -p / "$1{directory}"'
-    )

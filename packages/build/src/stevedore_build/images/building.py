@@ -11,7 +11,7 @@ from typing import Final
 
 from stevedore_build.images.bases import Base
 from stevedore_build.images.containerfile import Containerfile
-from stevedore_build.images.directories import load_image
+from stevedore_build.images.directories import ImageDirectory
 from stevedore_build.images.engines import Engine
 from stevedore_build.images.tars import read_tar, tar_layer, tar_name
 from stevedore_build.layouts.layers import SBOM, Layer
@@ -148,15 +148,14 @@ def build_image(  # noqa: PLR0913 - each is a part of the image
     built = identity is None or engine.labels(identity).get(CONTENT_LABEL) != wanted
     if identity is None or built:
         if engine.loads_directories:
-            identity = load_image(
-                engine,
+            directory = ImageDirectory(
                 instructions=containerfile.text(),
                 configuration=containerfile.configuration(engine.configuration(base.image)),
                 below=engine.layers(base.image),
                 tars=[read_tar(layer, store) for layer in layers],
                 platform=platform,
-                store=store,
             )
+            identity = directory.load(engine, store=store)
         else:
             identity = engine.build(write_context(containerfile, layers, store), platform=platform)
         engine.run("tag", identity, reference)

@@ -184,12 +184,7 @@ def _check(name: str, engine: Engine) -> str:
 
 def _key(image: Image, tests: Sequence[Path], workspace: Workspace) -> str:
     """Return the key of an image's tests: all that can change their outcome is a part of it."""
-    return key_of(
-        {
-            "image": image.identity,
-            **test_inputs(tests, workspace),
-        }
-    )
+    return key_of({"image": image.identity, **test_inputs(tests, workspace)})
 
 
 def _container(name: str) -> str:

@@ -51,10 +51,10 @@ class Containerfile:
         refused = [
             *_refused("base", _BASE, [self.base]),
             *_refused("tars", _TAR, self.tars),
-            *_refused("environment, name", _VARIABLE, _firsts(self.environment)),
-            *_refused("environment, value", _VALUE, _seconds(self.environment)),
-            *_refused("labels, name", _LABEL, _firsts(self.labels)),
-            *_refused("labels, value", _VALUE, _seconds(self.labels)),
+            *_refused("environment, name", _VARIABLE, [name for name, _ in self.environment]),
+            *_refused("environment, value", _VALUE, [value for _, value in self.environment]),
+            *_refused("labels, name", _LABEL, [name for name, _ in self.labels]),
+            *_refused("labels, value", _VALUE, [value for _, value in self.labels]),
             *_refused("user", _USER, [self.user]),
             *_refused("probe", _ARGUMENT, self.probe),
             *_refused("command", _ARGUMENT, self.command),
@@ -109,14 +109,6 @@ class Containerfile:
 
 def _quoted(pairs: Iterable[tuple[str, str]]) -> str:
     return " ".join(f'{name}="{value}"' for name, value in pairs)
-
-
-def _firsts(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [first for first, _ in pairs]
-
-
-def _seconds(pairs: Iterable[tuple[str, str]]) -> list[str]:
-    return [second for _, second in pairs]
 
 
 def _refused(field: str, grammar: re.Pattern[str], values: Iterable[str]) -> list[str]:

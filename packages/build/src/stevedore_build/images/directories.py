@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
+from stevedore_build.digests import sha256_of
 from stevedore_build.drafts import draft_directory
 from stevedore_build.images.engines import Engine
 from stevedore_build.platforms import Platform
 from stevedore_build.store import Store
 
-__all__ = ["ImageTar", "load_image", "write_image"]
+__all__ = ["ImageDirectory", "ImageTar"]
 
 _CREATED: Final = "1970-01-01T00:00:00Z"
 _VERSION: Final = "Directory Transport Version: 1.1\n"
@@ -37,76 +38,57 @@ class ImageTar:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Return a tar with the digest that it has now."""
-        with path.open("rb") as tar:
-            return cls(path=path, digest=f"sha256:{hashlib.file_digest(tar, 'sha256').hexdigest()}")
+        return cls(path=path, digest=f"sha256:{sha256_of(path)}")
 
 
-def load_image(  # noqa: PLR0913 - each is a part of the image
-    engine: Engine,
-    *,
-    instructions: str,
-    configuration: Mapping[str, Any],
-    below: Sequence[str],
-    tars: Sequence[ImageTar],
-    platform: Platform,
-    store: Store,
-) -> str:
-    """Give an engine the image that `write_image` writes, and return its id; it has no name.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImageDirectory:
+    """The image of `tars` on the layers `below`, which are digests: whoever loads it has those.
 
-    Raises `EngineFailed`.
+    `instructions` are a Containerfile's text, for the image's history.
     """
-    with draft_directory(store.drafts) as place:
-        identity = write_image(
-            place,
-            instructions=instructions,
-            configuration=configuration,
-            below=below,
-            tars=tars,
-            platform=platform,
-        )
-        engine.load(place)
-    return identity
 
+    instructions: str
+    configuration: Mapping[str, Any]
+    below: Sequence[str]
+    tars: Sequence[ImageTar]
+    platform: Platform
 
-def write_image(  # noqa: PLR0913 - each is a part of the image
-    place: Path,
-    *,
-    instructions: str,
-    configuration: Mapping[str, Any],
-    below: Sequence[str],
-    tars: Sequence[ImageTar],
-    platform: Platform,
-) -> str:
-    """Write the image of `tars` on the layers `below` into a directory and return its id.
+    def load(self, engine: Engine, *, store: Store) -> str:
+        """Give an engine the image and return its id; it has no name. Raises `EngineFailed`."""
+        with draft_directory(store.drafts) as place:
+            identity = self.write(place)
+            engine.load(place)
+        return identity
 
-    `instructions` are a Containerfile's text, for the image's history. `below` are digests of
-    layers that are not written: whoever loads the image has them. Tars are linked, not copied.
-    """
-    for tar in tars:
-        (place / _file_name(tar.digest)).hardlink_to(tar.path)
-    told = {
-        "architecture": platform.architecture,
-        "config": configuration,
-        "created": _CREATED,
-        "history": _history(instructions, len(below)),
-        "os": "linux",
-        "rootfs": {"diff_ids": [*below, *(tar.digest for tar in tars)], "type": "layers"},
-    }
-    content = json.dumps(told, sort_keys=True).encode()
-    identity = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    (place / _file_name(identity)).write_bytes(content)
-    # How large a layer below is, nobody asks: the engine takes its own.
-    layers = [_entry(_LAYER, digest, 0) for digest in below]
-    layers += [_entry(_LAYER, tar.digest, tar.path.stat().st_size) for tar in tars]
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": _MANIFEST,
-        "config": _entry(_CONFIGURATION, identity, len(content)),
-        "layers": layers,
-    }
-    (place / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    (place / "version").write_text(_VERSION, encoding="utf-8")
-    return identity
+    def write(self, place: Path) -> str:
+        """Write the image into a directory and return its id. Tars are linked, not copied."""
+        for tar in self.tars:
+            (place / _file_name(tar.digest)).hardlink_to(tar.path)
+        digests = [*self.below, *(tar.digest for tar in self.tars)]
+        told = {
+            "architecture": self.platform.architecture,
+            "config": self.configuration,
+            "created": _CREATED,
+            "history": _history(self.instructions, len(self.below)),
+            "os": "linux",
+            "rootfs": {"diff_ids": digests, "type": "layers"},
+        }
+        content = json.dumps(told, sort_keys=True).encode()
+        identity = f"sha256:{hashlib.sha256(content).hexdigest()}"
+        (place / _file_name(identity)).write_bytes(content)
+        # How large a layer below is, nobody asks: the engine takes its own.
+        layers = [_entry(_LAYER, digest, 0) for digest in self.below]
+        layers += [_entry(_LAYER, tar.digest, tar.path.stat().st_size) for tar in self.tars]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": _MANIFEST,
+            "config": _entry(_CONFIGURATION, identity, len(content)),
+            "layers": layers,
+        }
+        (place / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        (place / "version").write_text(_VERSION, encoding="utf-8")
+        return identity
 
 
 def _history(instructions: str, below: int) -> list[dict[str, object]]:

@@ -5,7 +5,7 @@ Called by the command line, and by whatever releases a composition.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from stevedore_build.console import notice
 from stevedore_build.errors import ToolFailed
@@ -17,95 +17,85 @@ from stevedore_build.inventory.provenance import BuiltImage, Commit, provenance_
 from stevedore_build.inventory.shipped import Shipped, shipped_in
 from stevedore_build.layouts.layers import SBOM, Layer, layers_of
 from stevedore_build.layouts.serving import fresh
-from stevedore_build.platforms import LINUX_AMD64, Platform
+from stevedore_build.platforms import LINUX_AMD64
 from stevedore_build.processes import git
-from stevedore_build.weights.fetched import ModelWeights, weights_of
+from stevedore_build.weights.fetched import weights_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["LICENCES", "PROVENANCE", "documents", "licences", "provenance", "sbom"]
+__all__ = ["Documents"]
 
-LICENCES: Final = "licences.txt"
-PROVENANCE: Final = "provenance.json"
+_PLATFORM: Final = LINUX_AMD64
+"""What is released."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Made:
-    """A composition as it is locked, with its layers."""
+class Documents:
+    """What tells of a composition as it is locked."""
 
+    workspace: Workspace
     manifest: Manifest
     lock: Lock
     layers: tuple[Layer, ...]
-    weights: tuple[ModelWeights, ...]
+
+    @classmethod
+    def of(cls, name: str, *, workspace: Workspace) -> Self:
+        """Make the layers of a composition. Raises `LockStale`."""
+        manifest, lock = fresh(name, workspace=workspace)
+        store = workspace.store
+        layers = layers_of(manifest, lock, store=store, platform=_PLATFORM, libraries=None)
+        return cls(workspace=workspace, manifest=manifest, lock=lock, layers=layers)
+
+    def files(self, engines: Sequence[Engine]) -> Mapping[str, bytes]:
+        """Return all documents by file name. Images are built as for `provenance`."""
+        texts = {
+            "composition.toml": self.manifest.text,
+            "lock.toml": self.lock.text,
+            **{f"lock/{one.name}.txt": one.text for one in self.lock.environments},
+            SBOM: self.sbom,
+            "licences.txt": self.licences(),
+            "provenance.json": self.provenance(engines),
+        }
+        return {file: text.encode() for file, text in texts.items()}
 
     @property
     def sbom(self) -> str:
+        """The bill of materials that lies in the image."""
         return (self.layers[-1].directory / SBOM).read_text(encoding="utf-8")
 
+    def licences(self) -> str:
+        """Return the licences of all that the image ships, and say for what none is stated."""
+        if unknown := without_licence(self._shipped):
+            notice(f"the licence is unknown, as the metadata states none, of {', '.join(unknown)}")
+        title = f"`{self.lock.name}` {self.lock.version} for {_PLATFORM.name}"
+        return licences_text(title, self._shipped)
+
+    def provenance(self, engines: Sequence[Engine]) -> str:
+        """Return where the images come from that the engines have; they are built if need be."""
+        weights = weights_of(self.lock, store=self.workspace.store)
+        images = [self._image(engine) for engine in engines]
+        commit = _commit(self.workspace)
+        return provenance_of(
+            self.lock, self._shipped, images, weights, platform=_PLATFORM, commit=commit
+        )
+
     @property
-    def shipped(self) -> tuple[Shipped, ...]:
+    def _shipped(self) -> tuple[Shipped, ...]:
         return shipped_in([(one.name, one.directory) for one in self.layers[:-1]], self.lock)
 
-
-def documents(
-    name: str, *, workspace: Workspace, engines: Sequence[Engine], platform: Platform = LINUX_AMD64
-) -> Mapping[str, bytes]:
-    """Return all documents of a composition as it is locked, by file name.
-
-    Its image is built where an engine does not have it. Raises `LockStale`, and what building does.
-    """
-    made = _made(name, workspace, platform)
-    texts = {
-        "composition.toml": made.manifest.text,
-        "lock.toml": made.lock.text,
-        **{f"lock/{one.name}.txt": one.text for one in made.lock.environments},
-        SBOM: made.sbom,
-        LICENCES: licences(name, workspace=workspace, platform=platform),
-        PROVENANCE: provenance(name, workspace=workspace, engines=engines, platform=platform),
-    }
-    return {file: text.encode() for file, text in texts.items()}
-
-
-def sbom(name: str, *, workspace: Workspace, platform: Platform = LINUX_AMD64) -> str:
-    """Return the bill of materials that lies in the image."""
-    return _made(name, workspace, platform).sbom
-
-
-def licences(name: str, *, workspace: Workspace, platform: Platform = LINUX_AMD64) -> str:
-    """Return the licences of all that the image ships, and say for what none is stated."""
-    made = _made(name, workspace, platform)
-    unknown = without_licence(made.shipped)
-    if unknown:
-        notice(f"the licence is unknown, as the metadata states none, of {', '.join(unknown)}")
-    title = f"`{made.lock.name}` {made.lock.version} for {platform.name}"
-    return licences_text(title, made.shipped)
-
-
-def provenance(
-    name: str, *, workspace: Workspace, engines: Sequence[Engine], platform: Platform = LINUX_AMD64
-) -> str:
-    """Return where the images come from that the engines have; they are built if need be."""
-    made = _made(name, workspace, platform)
-    images = []
-    for engine in engines:
-        image = compose_image(name, workspace=workspace, engine=engine, platform=platform)
+    def _image(self, engine: Engine) -> BuiltImage:
+        image = compose_image(self.lock.name, workspace=self.workspace, engine=engine)
         labels = engine.labels(image.identity)
-        images.append(
-            BuiltImage(
-                engine=engine.name,
-                reference=image.reference,
-                identity=image.identity,
-                layers=_named(engine.layers(image.identity), made.layers),
-                base=labels["org.opencontainers.image.base.name"],
-                base_identity=labels["org.opencontainers.image.base.digest"],
-                content=labels[CONTENT_LABEL],
-            )
+        return BuiltImage(
+            engine=engine.name,
+            reference=image.reference,
+            identity=image.identity,
+            layers=_named(engine.layers(image.identity), self.layers),
+            base=labels["org.opencontainers.image.base.name"],
+            base_identity=labels["org.opencontainers.image.base.digest"],
+            content=labels[CONTENT_LABEL],
         )
-    commit = _commit(workspace)
-    return provenance_of(
-        made.lock, made.shipped, images, made.weights, platform=platform, commit=commit
-    )
 
 
 def _named(digests: Sequence[str], layers: Sequence[Layer]) -> tuple[tuple[str, str], ...]:
@@ -123,11 +113,3 @@ def _commit(workspace: Workspace) -> Commit | None:
         return None
     changed = git("status", "--porcelain", "--untracked-files=no", cwd=workspace.root)
     return Commit(identity=head, has_changes=bool(changed))
-
-
-def _made(name: str, workspace: Workspace, platform: Platform) -> _Made:
-    manifest, lock = fresh(name, workspace=workspace)
-    store = workspace.store
-    layers = layers_of(manifest, lock, store=store, platform=platform, libraries=None)
-    weights = weights_of(lock, store=store)
-    return _Made(manifest=manifest, lock=lock, layers=layers, weights=weights)

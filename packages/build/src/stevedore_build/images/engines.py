@@ -10,7 +10,7 @@ import re
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -131,24 +131,19 @@ class Engine:
 
     def labels(self, image: str) -> dict[str, str]:
         """Return the labels of an image. Raises `EngineFailed`."""
-        printed = self.run("image", "inspect", "--format", "{{json .Config.Labels}}", image)
-        labels: dict[str, str] | None = json.loads(printed)
-        return labels or {}
+        return dict(self._inspected(image, ".Config.Labels") or {})
 
     def layers(self, image: str) -> tuple[str, ...]:
         """Return the digests of an image's layers, the base's first. Raises `EngineFailed`."""
-        printed = self.run("image", "inspect", "--format", "{{json .RootFS.Layers}}", image)
-        return tuple(json.loads(printed))
+        return tuple(self._inspected(image, ".RootFS.Layers"))
 
     def configuration(self, image: str) -> dict[str, Any]:
         """Return what an image says about how a container starts. Raises `EngineFailed`."""
-        printed = self.run("image", "inspect", "--format", "{{json .Config}}", image)
-        configuration: dict[str, Any] = json.loads(printed)
-        return configuration
+        return dict(self._inspected(image, ".Config"))
 
     def size_bytes(self, image: str) -> int:
         """Return how large an image is, unpacked. Raises `EngineFailed`."""
-        return int(self.run("image", "inspect", "--format", "{{.Size}}", image))
+        return int(self._inspected(image, ".Size"))
 
     def push(self, image: str, reference: str, *, plain_http: bool) -> str:
         """Push an image to where `reference` says; return the digest by which it is known there.
@@ -200,6 +195,9 @@ class Engine:
         finally:
             self.discard(container)
 
+    def _inspected(self, image: str, what: str) -> Any:
+        return json.loads(self.run("image", "inspect", "--format", f"{{{{json {what}}}}}", image))
+
     def _start(
         self, *arguments: str, timeout_s: float | None = None
     ) -> subprocess.CompletedProcess[bytes]:
@@ -210,7 +208,7 @@ class Engine:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
-                env=self._environment(),
+                env={**os.environ, **dict(self.variables)},
                 start_new_session=True,
             )
             with process:
@@ -227,9 +225,6 @@ class Engine:
             return subprocess.CompletedProcess(
                 process.args, process.returncode, out.read(), err.read()
             )
-
-    def _environment(self) -> Mapping[str, str]:
-        return {**os.environ, **dict(self.variables)}
 
 
 PODMAN = Engine(
@@ -283,12 +278,11 @@ def find_engine(
         if reason is None:
             return engine
         tried.append(f"`{engine.name}` ({reason})")
-    message = (
+    raise EngineAbsent(
         f"no container engine works here: tried {', '.join(tried)}; install podman (on Debian "
         "`apt-get install podman`), start docker, or set `ENGINE=none` to write the build "
         "context only"
     )
-    raise EngineAbsent(message)
 
 
 def _identity(printed: str) -> str:

@@ -30,11 +30,6 @@ class RootFilesystem:
     architecture: str | None
     libraries: tuple[str, ...]
 
-    @property
-    def has_glibc(self) -> bool:
-        """Say whether the C library is the one that manylinux wheels are built for."""
-        return "libc.so.6" in self.libraries
-
     @classmethod
     def read(cls, tar: Path) -> "RootFilesystem":
         """Return the facts about the file system in `tar`."""
@@ -62,7 +57,7 @@ class RootFilesystem:
         if python not in self.pythons:
             has = " and ".join(f"`python{minor}`" for minor in self.pythons) or "no Python"
             yield f"expected `python{python}` in /usr/local/bin or /usr/bin, found {has}"
-        if not self.has_glibc:
+        if "libc.so.6" not in self.libraries:
             musl = [name for name in self.libraries if name.startswith("ld-musl")]
             found = f"musl (`{musl[0]}`)" if musl else "none"
             yield f"expected glibc (`libc.so.6`), which the locked wheels need, found {found}"

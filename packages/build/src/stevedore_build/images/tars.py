@@ -71,11 +71,10 @@ def _walk(layer: Layer) -> Iterator[Path]:
     unfit = [path for path in paths if not _is_plain(path)]
     if unfit:
         names = ", ".join(f"`{path.relative_to(layer.directory)}`" for path in unfit[:10])
-        message = (
+        raise LayerRefused(
             f"layer `{layer.name}` may hold files and directories only; "
             f"found {len(unfit)} links or special files: {names}"
         )
-        raise LayerRefused(message)
     yield from paths
 
 

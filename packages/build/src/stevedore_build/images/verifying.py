@@ -4,14 +4,16 @@ Called by the command line for `ml-stevedore verify`. Layers are compared file b
 made in an empty store; user, command, environment and labels with those that a build would set.
 """
 
-import hashlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from stevedore_build.digests import sha256_of
+from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import BaseUnusable, ImageUnreadable, WorkspaceInvalid
 from stevedore_build.images.archives import Entry, SavedImage, entries_of
 from stevedore_build.images.bases import base_name
@@ -69,10 +71,10 @@ def verify_image(
     Unless `any_lock`, that lock must be the workspace's own. Raises `ImageUnreadable` where there
     is no image of a composition.
     """
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=_room(workspace)) as room:
+    with draft_directory(workspace.store.drafts) as room:
         archive = Path(image)
         if not archive.is_file():
-            archive = Path(room, "image.tar")
+            archive = room / "image.tar"
             if engine.find_image(image) is None:
                 raise ImageUnreadable(f"{engine.name} has no image `{image}`, nor is it a file")
             engine.run("save", "--output", str(archive), image)
@@ -114,8 +116,8 @@ def verify_saved(  # noqa: PLR0913 - each is one side of the comparison
     found = [] if any_lock else list(_other_lock(lock, workspace))
     if manifest.sha256 != lock.manifest_sha256:
         found.append("lock: it was made from another `composition.toml` than the image's")
-    with tempfile.TemporaryDirectory(prefix="verify-", dir=_room(workspace)) as room:
-        store = Store(root=Path(room), shared_weights=workspace.store.weights)
+    with draft_directory(workspace.store.drafts) as room:
+        store = Store(root=room, shared_weights=workspace.store.weights)
         _give_wheels(manifest, lock, workspace, store)
         # Read again when their layer is made, so that what is kept need not be trusted.
         fetch_weights(weights_of(lock, store=store), store=workspace.store)
@@ -136,11 +138,6 @@ def compare(
         *_configuration_differences(saved, containerfile, base),
         *_layer_differences(saved, layers, store, first=len(base.layers)),
     ]
-
-
-def _room(workspace: Workspace) -> Path:
-    workspace.store.root.mkdir(parents=True, exist_ok=True)
-    return workspace.store.root
 
 
 def _documents(saved: SavedImage) -> tuple[Manifest, Lock]:
@@ -183,10 +180,8 @@ def _give_wheels(manifest: Manifest, lock: Lock, workspace: Workspace, store: St
     own: tuple[LockedWheel | LockedModel, ...] = (*lock.wheels, *lock.models)
     for locked in own:
         kept = stored_wheel(locked, store=workspace.store)
-        content = kept.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        with store.replacing(store.wheels / digest / kept.name) as draft:
-            draft.write_bytes(content)
+        with store.replacing(store.wheels / sha256_of(kept) / kept.name) as draft:
+            shutil.copyfile(kept, draft)
 
 
 def _platform(saved: SavedImage) -> Platform:

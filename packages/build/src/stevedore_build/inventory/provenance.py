@@ -60,7 +60,7 @@ def provenance_of(  # noqa: PLR0913 - each is a part of the statement
     commit: Commit | None,
 ) -> str:
     """Return the statement about the images that some engines have of one lock."""
-    dependencies: list[Json] = [_lock_file(name, sha256) for name, sha256 in _lock_files(lock)]
+    dependencies: list[Json] = [_descriptor(name, sha256) for name, sha256 in _lock_files(lock)]
     dependencies += [_wheel(entry) for entry in shipped if not entry.is_carried]
     fetched = {f"{one.place}/{file.name}": file for one in weights for file in one.files}
     dependencies += [_weights(name, file) for name, file in fetched.items()]
@@ -107,10 +107,6 @@ def _lock_files(lock: Lock) -> Iterator[tuple[str, str]]:
     yield "lock.toml", lock.digest
     for environment in lock.environments:
         yield f"lock/{environment.name}.txt", environment.sha256
-
-
-def _lock_file(name: str, sha256: str) -> Json:
-    return _descriptor(name, sha256)
 
 
 def _wheel(shipped: Shipped) -> Json:

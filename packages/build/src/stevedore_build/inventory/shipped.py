@@ -124,16 +124,13 @@ def _edges(
         if (name, extra) in done:
             continue
         done.add((name, extra))
-        for requirement in _requirements(members[name]):
+        for text in members[name].metadata.get_all("Requires-Dist") or ():
+            requirement = Requirement(text)
             target = members.get(normalise(requirement.name))
             marker = str(requirement.marker) if requirement.marker else None
             if target and holds(marker, platform, python, extra):
                 yield members[name].path, target.path
                 waiting += [(target.name, wanted) for wanted in ("", *requirement.extras)]
-
-
-def _requirements(shipped: Shipped) -> list[Requirement]:
-    return [Requirement(text) for text in shipped.metadata.get_all("Requires-Dist") or []]
 
 
 def _shipped(

@@ -3,9 +3,10 @@
 `layers` calls `tidy` on every directory of third-party distributions, `checks` reads what is there.
 """
 
-import configparser
 import csv
+import importlib.metadata
 import io
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +15,8 @@ from typing import Final
 
 from stevedore_build.console import notice
 from stevedore_build.errors import LayerRefused
-from stevedore_build.workspace import ENTRY_POINT_GROUP
 from stevedore_core.fields import normalise
+from stevedore_core.model_package import GROUP
 
 __all__ = ["Distribution", "distributions", "refuse_clashes", "set_modes", "tidy"]
 
@@ -46,8 +47,9 @@ def distributions(directory: Path) -> tuple[Distribution, ...]:
 
 def tidy(directory: Path) -> None:
     """Remove what differs from run to run or must not be served, and sort what records it."""
-    for name in (".lock", "bin"):
-        _remove(directory / name)
+    (directory / ".lock").unlink(missing_ok=True)
+    if (directory / "bin").is_dir():
+        shutil.rmtree(directory / "bin")
     for file in sorted(directory.glob("*.pth")):
         notice(f"left out `{file.name}` of a third-party distribution: it would run at every start")
         file.unlink()
@@ -99,8 +101,11 @@ def _clashing_packages(directory: Path, found: tuple[Distribution, ...]) -> Iter
 def _clashing_entry_points(found: tuple[Distribution, ...]) -> Iterator[str]:
     owners: dict[tuple[str, str], str] = {}
     for distribution in found:
-        for group, name in _entry_points(distribution):
-            if group == ENTRY_POINT_GROUP:
+        for point in importlib.metadata.Distribution.at(distribution.info).entry_points:
+            group, name = point.group, point.name
+            if group in _SCRIPTS:
+                continue
+            if group == GROUP:
                 yield f"`{distribution.name}` offers a model `{name}`; only model packages may"
             owner = owners.setdefault((group, name), distribution.name)
             if owner != distribution.name:
@@ -129,18 +134,6 @@ def _is_module(top: str, distribution: Distribution) -> bool:
     return top.endswith((".py", ".so")) or f"{top}/__init__.py" in distribution.files
 
 
-def _entry_points(distribution: Distribution) -> Iterator[tuple[str, str]]:
-    file = distribution.info / "entry_points.txt"
-    if not file.is_file():
-        return
-    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]  # keep upper case
-    parser.read_string(file.read_text(encoding="utf-8"))
-    for group in parser.sections():
-        if group not in _SCRIPTS:
-            yield from ((group, name) for name in parser[group])
-
-
 def _read(info: Path) -> Distribution:
     name, version = info.name.removesuffix(".dist-info").split("-", 1)
     files = {row[0]: row[1] for row in _rows(info)}
@@ -150,12 +143,3 @@ def _read(info: Path) -> Distribution:
 def _rows(info: Path) -> list[list[str]]:
     with (info / "RECORD").open(encoding="utf-8", newline="") as stream:
         return [row for row in csv.reader(stream) if row]
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        for child in path.iterdir():
-            _remove(child)
-        path.rmdir()
-    else:
-        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 
 from stevedore_build.layouts.layers import Layer, layers_of
 from stevedore_build.layouts.shared_libraries import host_libraries
@@ -11,7 +12,7 @@ from stevedore_core.layout import Layout
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 
-__all__ = ["make_layout"]
+__all__ = ["layout_alone", "make_layout"]
 
 
 def make_layout(manifest: Manifest, lock: Lock, *, store: Store) -> Layout:
@@ -20,6 +21,14 @@ def make_layout(manifest: Manifest, lock: Lock, *, store: Store) -> Layout:
         manifest, lock, store=store, platform=host_platform(), libraries=host_libraries()
     )
     return _joined(layers, store)
+
+
+def layout_alone(lock: Lock, *, store: Store) -> tuple[Layout, tuple[Path, ...]]:
+    """Make the layout of a lock with one model; return it with the import path of that model."""
+    (model,) = lock.models
+    manifest = Manifest.of_model(lock.name, version=lock.version, python=lock.python)
+    layout = make_layout(manifest, lock, store=store)
+    return layout, layout.worker_path(model.environment, [(model.name, model.version)])
 
 
 def _joined(layers: Iterable[Layer], store: Store) -> Layout:

@@ -50,8 +50,11 @@ class Layer:
     digest: str
     """sha256 of what the layer was made from; equal digests mean equal files."""
     directory: Path
-    target: PurePosixPath
-    """Where the content of `directory` stands inside an image."""
+
+    @property
+    def target(self) -> PurePosixPath:
+        """Where the content of `directory` stands inside an image."""
+        return PurePosixPath(IMAGE_ROOT, self.name)
 
 
 def layers_of(
@@ -95,14 +98,12 @@ class _Maker:
 
     def weights(self, weights: ModelWeights) -> Layer:
         """Lay down the files that are fetched for a model. Nothing of it depends on a machine."""
-        target = PurePosixPath(IMAGE_ROOT) / weights.place
 
         def fill(directory: Path) -> None:
             for file in weights.files:
                 place(file, directory / file.name, model=weights.model.name, store=self.store)
 
-        digest = _digest([_FORMAT, str(target)])
-        return self._made(weights.place, digest, target, fill)
+        return self._made(weights.place, [str(PurePosixPath(IMAGE_ROOT, weights.place))], fill)
 
     def environment(self, environment: Environment) -> Layer:
         """Install the third-party distributions of one environment."""
@@ -160,25 +161,24 @@ class _Maker:
         return self._layer("composition", [*inputs, *(layer.digest for layer in below)], fill)
 
     def _layer(self, name: str, inputs: list[str], fill: Callable[[Path], None]) -> Layer:
-        target = PurePosixPath(IMAGE_ROOT) / name
+        target = PurePosixPath(IMAGE_ROOT, name)
 
         def fill_and_compile(place: Path) -> None:
             fill(place)
             compile_bytecode(place, target=target, interpreter=self.interpreter)
             set_modes(place)
 
-        digest = _digest([_FORMAT, self.interpreter.version, str(target), *inputs])
-        return self._made(name, digest, target, fill_and_compile)
+        inputs = [self.interpreter.version, str(target), *inputs]
+        return self._made(name, inputs, fill_and_compile)
 
-    def _made(
-        self, name: str, digest: str, target: PurePosixPath, fill: Callable[[Path], None]
-    ) -> Layer:
+    def _made(self, name: str, inputs: list[str], fill: Callable[[Path], None]) -> Layer:
+        digest = hashlib.sha256(json.dumps([_FORMAT, *inputs]).encode()).hexdigest()
         directory = self.store.layers / digest
         if not directory.is_dir():
             with self.store.adding(directory) as draft:
                 draft.mkdir()
                 fill(draft)
-        return Layer(name=name, digest=digest, directory=directory, target=target)
+        return Layer(name=name, digest=digest, directory=directory)
 
     def _install(self, name: str, pins: tuple[Pin, ...], place: Path) -> None:
         listed = place.parent / "requirements.txt"
@@ -200,10 +200,6 @@ class _Maker:
             self.store.write(file, json.dumps(needed_libraries(layer.directory), indent=1))
         needed: Mapping[str, str] = json.loads(file.read_text(encoding="utf-8"))
         return needed
-
-
-def _digest(inputs: Sequence[str]) -> str:
-    return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
 
 
 def _sbom_writer() -> str:

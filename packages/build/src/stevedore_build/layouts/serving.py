@@ -4,7 +4,6 @@ Unlike an image, what is served here may be ahead of its lock: then it says so.
 """
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -13,7 +12,7 @@ from stevedore_build.console import notice
 from stevedore_build.errors import LockStale
 from stevedore_build.layouts.interpreters import find_interpreter
 from stevedore_build.layouts.joining import make_layout
-from stevedore_build.locks.locking import differences, lock_manifest, refuse_released, refuse_stale
+from stevedore_build.locks.locking import differences, lock_aside, refuse_released, refuse_stale
 from stevedore_build.signing import KEY_VARIABLE
 from stevedore_build.wheels.building import build_wheels
 from stevedore_build.wheels.pins import INDEX_VARIABLE, refuse_other_than_released, wheels_of
@@ -111,15 +110,8 @@ def released_alone(name: str, version: str, *, workspace: Workspace, like: Lock)
 def _locked_aside(
     manifest: Manifest, workspace: Workspace, *, kept: Path, previous: Lock | None = None
 ) -> Served:
-    """Lock into the store, where nobody reviews it.
-
-    Pins come from the `previous` lock, or else from what was `kept` the last time.
-    """
-    if previous is None:
-        with suppress(DocumentInvalid):
-            previous = Lock.read(kept)
-    lock = lock_manifest(manifest, wheels_of(manifest, workspace=workspace), previous=previous)
-    lock.write(kept)
+    wheels = wheels_of(manifest, workspace=workspace)
+    lock = lock_aside(manifest, wheels, kept=kept, previous=previous)
     return Served(manifest=manifest, lock=lock)
 
 

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,12 +20,20 @@ from stevedore_build.platforms import PLATFORMS
 from stevedore_build.tags import find_tag
 from stevedore_build.wheels.building import OwnWheel, OwnWheels
 from stevedore_build.workspace import OWN_PREFIX, is_own
+from stevedore_core.errors import DocumentInvalid
 from stevedore_core.fields import normalise
 from stevedore_core.lock import Environment, Lock, LockedModel, LockedWheel
 from stevedore_core.manifest import FRONT_ENVIRONMENT, Manifest, ModelPin
 from stevedore_core.spelling import did_you_mean
 
-__all__ = ["differences", "lock_manifest", "refuse_released", "refuse_stale"]
+__all__ = [
+    "differences",
+    "lock_aside",
+    "lock_manifest",
+    "read_lock",
+    "refuse_released",
+    "refuse_stale",
+]
 
 
 def differences(manifest: Manifest, lock: Lock, wheels: OwnWheels) -> tuple[str, ...]:
@@ -110,6 +119,25 @@ def lock_manifest(
         ),
         models=models,
     )
+
+
+def lock_aside(
+    manifest: Manifest, wheels: OwnWheels, *, kept: Path, previous: Lock | None = None
+) -> Lock:
+    """Lock into a directory of the store, where nobody reviews it.
+
+    Pins come from the `previous` lock, or else from what was `kept` the last time.
+    """
+    lock = lock_manifest(manifest, wheels, previous=previous or read_lock(kept))
+    lock.write(kept)
+    return lock
+
+
+def read_lock(directory: Path) -> Lock | None:
+    """Return the lock in a directory, `None` where there is none that can be read."""
+    with suppress(DocumentInvalid):
+        return Lock.read(directory)
+    return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -242,22 +270,17 @@ def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ..
                     "hashes, not addresses: require a released version"
                 )
             else:
-                found.add(_without_extra(requirement))
+                if extra:  # asked for already
+                    requirement.marker = None
+                found.add(str(requirement))
     return tuple(sorted(found))
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
-    marker = None if requirement.marker is None else str(requirement.marker)
-    needs_extra = marker is not None and "extra ==" in marker
-    if needs_extra != bool(extra):
+    marker = str(requirement.marker or "")
+    if ("extra ==" in marker) != bool(extra):
         return False
-    return any(holds(marker, p, "3.11.0", extra) for p in PLATFORMS) if needs_extra else True
-
-
-def _without_extra(requirement: Requirement) -> str:
-    if requirement.marker is not None and "extra ==" in str(requirement.marker):
-        requirement.marker = None
-    return str(requirement)
+    return not extra or any(holds(marker, p, "3.11.0", extra) for p in PLATFORMS)
 
 
 def _shared(

@@ -86,11 +86,12 @@ def _compile(
     options: Sequence[str] = (),
 ) -> str:
     """Run the resolver in a directory of its own: no file of this repository steers it."""
+    bare = (replace(pin, sha256s=()) for pin in constraints)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         (place / "pyproject.toml").write_text(_settings(python), "utf-8")
         (place / "in.txt").write_text("".join(f"{line}\n" for line in requirements), "utf-8")
-        (place / "constraints.txt").write_text(_without_hashes(constraints), "utf-8")
+        (place / "constraints.txt").write_text(format_pins(bare), "utf-8")
         (place / "out.txt").write_text(format_pins(preferred), "utf-8")
         command = [uv_program(), "pip", "compile", "in.txt", "--constraints", "constraints.txt"]
         command += ["--output-file", "out.txt", "--universal", "--python-version", python]
@@ -110,10 +111,3 @@ def _settings(python: str) -> str:
         for platform in PLATFORMS
     ]
     return f"[tool.uv]\nenvironments = [{', '.join(environments)}]\n"
-
-
-def _without_hashes(pins: Iterable[Pin]) -> str:
-    return "".join(
-        f"{pin.name}=={pin.version}" + (f" ; {pin.marker}\n" if pin.marker else "\n")
-        for pin in pins
-    )

@@ -1,6 +1,6 @@
 """What a lock comes to, in words: who shares an environment, who cannot and why, what changed.
 
-`make lock` prints it, before anything is built or installed.
+`make lock` prints it, before anything is built or installed. Releases compare versions by it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,13 +15,25 @@ from stevedore_build.wheels.building import OwnWheels
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import FRONT_ENVIRONMENT
 
-__all__ = ["verdict"]
+__all__ = ["verdict", "versions_in"]
 
 
 def verdict(lock: Lock, wheels: OwnWheels, *, previous: Lock | None) -> str:
     """Return the table of models by environment, the conflicts and the changes, as lines."""
     blocks = [_table(lock, wheels), _conflicts(lock, wheels), _changes(lock, previous)]
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def versions_in(lock: Lock | None, environment: str) -> dict[str, str]:
+    """Return the distributions of an environment with their versions; none if it is not there.
+
+    One that differs from platform to platform has several versions.
+    """
+    found: dict[str, list[str]] = {}
+    for held in lock.environments if lock else ():
+        for pin in held.pins if held.name == environment else ():
+            found.setdefault(pin.name, []).append(pin.version)
+    return {name: " or ".join(sorted(set(versions))) for name, versions in found.items()}
 
 
 def _table(lock: Lock, wheels: OwnWheels) -> list[str]:
@@ -94,19 +106,12 @@ def _changed_models(lock: Lock, previous: Lock) -> Iterator[str]:
 
 
 def _changed_pins(lock: Lock, previous: Lock) -> Iterator[str]:
-    before = {e.name: _versions(previous, e.name) for e in previous.environments}
     for environment in lock.environments:
-        new, old = _versions(lock, environment.name), before.get(environment.name, {})
+        new, old = (versions_in(one, environment.name) for one in (lock, previous))
         for name in sorted(new.keys() | old.keys()):
             if new.get(name) != old.get(name):
                 change = f"{old.get(name, 'none')} to {new.get(name, 'none')}"
                 yield f"  changed  `{name}` in `{environment.name}`: {change}"
-
-
-def _versions(lock: Lock, environment: str) -> dict[str, str]:
-    pins = lock.environment(environment).pins
-    names = sorted({pin.name for pin in pins})
-    return {n: " or ".join(sorted({p.version for p in pins if p.name == n})) for n in names}
 
 
 def _environments(lock: Lock) -> Sequence[str]:

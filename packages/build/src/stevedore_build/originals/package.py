@@ -138,7 +138,10 @@ def write_package(  # noqa: PLR0913, PLR0917 - each is a part of a package
     """
     kind = predictor["class"]
     source = class_source(file.read_text(encoding="utf-8"), kind, file=str(file))
-    module = "stevedore_model_" + normalise(name).replace("-", "_")
+    slug = normalise(name).replace("-", "_")
+    module = f"stevedore_model_{slug}"
+    expected = _expected(predictor["prediction"])
+    more = '    model.load_model(package.weights("model.ubj"))\n' if "ubj" in weights.name else ""
     library, loaded = _LOADED[predictor["weights"]["format"]]
     said = {
         "name": name,
@@ -150,12 +153,10 @@ def write_package(  # noqa: PLR0913, PLR0917 - each is a part of a package
         "weights": weights.name,
         "library": library,
         "loaded": loaded.format(**predictor["weights"]),
-        "more": '    model.load_model(package.weights("model.ubj"))\n'
-        if "ubj" in weights.name
-        else "",
+        "more": more,
         "requires": _requires(source, predictor, file, distributions),
-        "expected": _expected(predictor["prediction"]),
-        "pytest": "\nimport pytest\n" if _is_near(predictor["prediction"]) else "",
+        "expected": expected,
+        "pytest": "\nimport pytest\n" if expected != "ANSWER" else "",
     }
     code = place / "src" / module
     for directory in ("weights", "examples"):
@@ -167,9 +168,7 @@ def write_package(  # noqa: PLR0913, PLR0917 - each is a part of a package
         place / "README.md": _README.format(**said),
         place / "CHANGELOG.md": f"# Changelog\n\n## {said['version']}\n\nImported.\n",
         place / "tests" / "answer.json": _json(predictor["prediction"]),
-        place / "tests" / f"test_{module.removeprefix('stevedore_model_')}.py": _TESTS.format(
-            **said
-        ),
+        place / "tests" / f"test_{slug}.py": _TESTS.format(**said),
         code / "__init__.py": _CODE.format(**said),
         code / "original.py": _ORIGINAL.format(**said) + source.text,
         code / "py.typed": "",
@@ -227,10 +226,6 @@ def _expected(prediction: object) -> str:
     if isinstance(prediction, list) and all(map(_is_flat, prediction)):
         return "[pytest.approx(row) for row in ANSWER]"
     return "ANSWER"
-
-
-def _is_near(prediction: object) -> bool:
-    return _expected(prediction) != "ANSWER"
 
 
 def _is_flat(value: object) -> bool:

@@ -13,7 +13,6 @@ import importlib.util
 import json
 import sys
 import types
-from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NoReturn
@@ -100,60 +99,36 @@ def _described(predictor: Any, where: str, place: Path, trusted: list[str]) -> d
     place.mkdir()
     return {
         **given,
-        "prediction": json.loads(json.dumps(prediction, default=_plain)),
+        "prediction": json.loads(json.dumps(prediction, default=lambda value: value.tolist())),
         "weights": _saved(predictor.model, where, place, trusted),
     }
 
 
 def _saved(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
     """Write the model in the format that fits it, and return how it is loaded."""
-    library = type(model).__module__.split(".")[0]
-    save: Callable[[Any, str, Path, list[str]], dict[str, Any]]
+    library, kind = type(model).__module__.split(".")[0], type(model).__name__
     if _is_json(model):
-        save = _save_json
-    elif _arrays(model) is not None:
-        save = _save_arrays
-    elif library == "xgboost" and hasattr(model, "save_model"):
-        save = _save_xgboost
-    elif library == "lightgbm" and type(model).__name__ == "Booster":
-        save = _save_lightgbm
-    elif library != "lightgbm" and _is_estimator(model):
-        save = _save_skops
-    else:
+        (place / "model.json").write_text(json.dumps(model), encoding="utf-8")
+        return {"format": "json", "file": "model.json", "needs": []}
+    if arrays := _arrays(model):
+        importlib.import_module("numpy").savez(place / "model.npz", **arrays)
+        shape = "arrays" if isinstance(model, dict) else "array"
+        return {"format": shape, "file": "model.npz", "needs": ["numpy"]}
+    if library == "xgboost" and hasattr(model, "save_model"):
+        model.save_model(str(place / "model.ubj"))
+        needs = ["xgboost", *(["sklearn"] if kind != "Booster" else [])]
+        return {"format": "xgboost", "file": "model.ubj", "needs": needs, "type": kind}
+    if library == "lightgbm" and kind == "Booster":
+        model.save_model(str(place / "model.txt"))
+        return {"format": "lightgbm", "file": "model.txt", "needs": ["lightgbm"]}
+    if library == "lightgbm" or not _is_estimator(model):
         booster = "keep its `booster_` as the model" if library == "lightgbm" else ""
         other = "keep numpy arrays, JSON or an estimator of scikit-learn as the model"
         _refuse(
             f"{where}: its model is a `{_kind(model)}`, for which there is no format that executes "
             f"nothing when it is loaded; {booster or other}, and make the rest of it in the class"
         )
-    return save(model, where, place, trusted)
-
-
-def _save_json(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
-    del where, trusted
-    (place / "model.json").write_text(json.dumps(model), encoding="utf-8")
-    return {"format": "json", "file": "model.json", "needs": []}
-
-
-def _save_arrays(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
-    del where, trusted
-    importlib.import_module("numpy").savez(place / "model.npz", **(_arrays(model) or {}))
-    kind = "arrays" if isinstance(model, dict) else "array"
-    return {"format": kind, "file": "model.npz", "needs": ["numpy"]}
-
-
-def _save_xgboost(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
-    del where, trusted
-    model.save_model(str(place / "model.ubj"))
-    kind = type(model).__name__
-    needs = ["xgboost", *(["sklearn"] if kind != "Booster" else [])]
-    return {"format": "xgboost", "file": "model.ubj", "needs": needs, "type": kind}
-
-
-def _save_lightgbm(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
-    del where, trusted
-    model.save_model(str(place / "model.txt"))
-    return {"format": "lightgbm", "file": "model.txt", "needs": ["lightgbm"]}
+    return _save_skops(model, where, place, trusted)
 
 
 def _save_skops(model: Any, where: str, place: Path, trusted: list[str]) -> dict[str, Any]:
@@ -210,10 +185,6 @@ def _distributions() -> dict[str, list[str]]:
         name: [providers[name][0], importlib.metadata.version(providers[name][0])]
         for name in sorted(imported & providers.keys())
     }
-
-
-def _plain(value: Any) -> Any:
-    return value.tolist()
 
 
 def _kind(value: object) -> str:

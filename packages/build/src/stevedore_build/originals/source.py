@@ -48,14 +48,9 @@ def class_source(text: str, name: str, *, file: str) -> ClassSource:
     imports = [block for block in blocks if block.startswith(("import ", "from "))]
     others = [block for block in blocks if block not in imports]
     return ClassSource(
-        text="\n".join([*imports, _OURS, "", "", *_apart(others)]) + "\n",
+        text="\n".join([*imports, _OURS, "", "", "\n\n\n".join(others)]) + "\n",
         modules=tuple(sorted(_modules(kept, needed))),
     )
-
-
-def _apart(blocks: Iterable[str]) -> Iterator[str]:
-    for position, block in enumerate(blocks):
-        yield f"\n\n{block}" if position else block
 
 
 def _bound(node: ast.stmt) -> Iterator[str]:

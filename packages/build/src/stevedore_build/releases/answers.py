@@ -19,12 +19,11 @@ from stevedore_build.checks.passed import key_of
 from stevedore_build.console import step
 from stevedore_build.errors import CheckFailed
 from stevedore_build.layouts.interpreters import find_interpreter
-from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.joining import layout_alone
 from stevedore_build.platforms import host_platform
 from stevedore_build.store import Store
 from stevedore_core.frames import Frame, FrameBuffer, Kind, pack
 from stevedore_core.lock import Lock, LockedModel
-from stevedore_core.manifest import Manifest
 from stevedore_core.scores import Score
 from stevedore_core.strict_json import Json, encode
 from stevedore_core.worker_command import WorkerCommand
@@ -165,9 +164,7 @@ def _told(
     lock: Lock, model: LockedModel, python: Path, payloads: Sequence[Json], store: Store
 ) -> dict[str, Json]:
     """Return all that `Answers` holds, as JSON."""
-    manifest = Manifest.of_model(model.name, version=model.version, python=lock.python)
-    layout = make_layout(manifest, lock, store=store)
-    path = layout.worker_path(model.environment, [(model.name, model.version)])
+    _, path = layout_alone(lock, store=store)
     with _started(model, python, path) as worker:
         entry = worker.loaded()
         scores = worker.scores()

@@ -4,7 +4,7 @@ Used by the releases of models and of compositions.
 """
 
 import signal
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from stevedore_build.errors import ReleaseRefused
 from stevedore_build.processes import git
 from stevedore_build.tags import Kind, ReleaseTag, tag_name, write_tag
 
-__all__ = ["all_or_nothing", "commit_and_tag", "refuse_uncommitted"]
+__all__ = ["all_or_nothing", "refuse_uncommitted"]
 
 
 def refuse_uncommitted(places: Iterable[str], *, root: Path) -> None:
@@ -31,17 +31,27 @@ def refuse_uncommitted(places: Iterable[str], *, root: Path) -> None:
 @contextmanager
 def all_or_nothing(
     files: Sequence[Path], kind: Kind, name: str, version: str, *, root: Path
-) -> Iterator[None]:
+) -> Iterator[Callable[[Sequence[Path], Mapping[str, str]], ReleaseTag]]:
     """Put everything back if anything is raised inside, an interrupt too.
 
-    The files get the content they had, or are gone if they were not there; a commit of
-    `commit_and_tag` and the release's tag are undone. What is committed already must be so at the
-    beginning: see `refuse_uncommitted`.
+    The files get the content they had, or are gone if they were not there. What is given commits
+    some of them, if they differ, and nothing else, and tags the release with trailers; both are
+    undone. What is committed already must be so at the beginning: see `refuse_uncommitted`.
     """
+
+    def commit_and_tag(committed: Sequence[Path], trailers: Mapping[str, str]) -> ReleaseTag:
+        subject = f"Release {name} {version}"
+        paths = [file.relative_to(root).as_posix() for file in committed]
+        with _uninterrupted():
+            if paths and git("status", "--porcelain", "--", *paths, cwd=root):
+                git("add", "--", *paths, cwd=root)
+                git("commit", "--quiet", "--only", "-m", subject, "--", *paths, cwd=root)
+            return write_tag(kind, name, version, subject=subject, trailers=trailers, root=root)
+
     before = {file: file.read_bytes() if file.exists() else None for file in files}
     head = git("rev-parse", "HEAD", cwd=root).strip()
     try:
-        yield
+        yield commit_and_tag
     except BaseException:
         with _uninterrupted():
             _undo_commit_and_tag(files, tag_name(kind, name, version), head, root)
@@ -51,25 +61,6 @@ def all_or_nothing(
                 elif not file.exists() or file.read_bytes() != content:
                     file.write_bytes(content)
         raise
-
-
-def commit_and_tag(  # noqa: PLR0913 - each is a part of a release
-    files: Sequence[Path],
-    kind: Kind,
-    name: str,
-    version: str,
-    *,
-    trailers: dict[str, str],
-    root: Path,
-) -> ReleaseTag:
-    """Commit these files, if there are any, and nothing else; then tag the release."""
-    subject = f"Release {name} {version}"
-    with _uninterrupted():
-        if files:
-            paths = [file.relative_to(root).as_posix() for file in files]
-            git("add", "--", *paths, cwd=root)
-            git("commit", "--quiet", "--only", "-m", subject, "--", *paths, cwd=root)
-        return write_tag(kind, name, version, subject=subject, trailers=trailers, root=root)
 
 
 def _undo_commit_and_tag(files: Sequence[Path], tag: str, head: str, root: Path) -> None:

@@ -3,9 +3,6 @@
 `make diff` and releases call it. `moves` has the comparison itself.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.layouts.serving import fresh
 from stevedore_build.releases.answers import answers_of
@@ -31,12 +28,12 @@ def compare(name: str, old: str, new: str | None, *, workspace: Workspace) -> Mo
     `WorkspaceInvalid` for a version that is not released, `LockStale` where the workspace is not
     as it is locked.
     """
-    before = _released(_tag(name, old, workspace), workspace)
+    tag = _tag(name, old, workspace)
     if new is None:
-        after = _state(fresh(name, workspace=workspace)[1], workspace)
+        after = _side(fresh(name, workspace=workspace)[1], workspace, workspace.store)
     else:
         after = _released(_tag(name, new, workspace), workspace)
-    return _moves(before, after, workspace.store)
+    return find_moves(_released(tag, workspace), after)
 
 
 def moves_since_release(lock: Lock, *, workspace: Workspace) -> Moves:
@@ -44,15 +41,7 @@ def moves_since_release(lock: Lock, *, workspace: Workspace) -> Moves:
     tags = read_tags("compositions", lock.name, root=workspace.root)
     lower = [tag for tag in tags if numbers(tag.version) < numbers(lock.version)]
     before = _released(lower[-1], workspace) if lower else None
-    return _moves(before, _state(lock, workspace), workspace.store)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _State:
-    """A lock whose wheels are in the store, and the changelogs that its models had then."""
-
-    lock: Lock
-    changelogs: Mapping[str, Changelog]
+    return find_moves(before, _side(lock, workspace, workspace.store))
 
 
 def _tag(name: str, version: str, workspace: Workspace) -> ReleaseTag:
@@ -67,7 +56,7 @@ def _tag(name: str, version: str, workspace: Workspace) -> ReleaseTag:
     )
 
 
-def _released(tag: ReleaseTag, workspace: Workspace) -> _State:
+def _released(tag: ReleaseTag, workspace: Workspace) -> Side:
     """Return a composition as the commit of its release has it.
 
     Our own wheels are built from there if the store has them no more. Raises `WorkspaceInvalid`
@@ -82,7 +71,7 @@ def _released(tag: ReleaseTag, workspace: Workspace) -> _State:
         except WorkspaceInvalid:
             wheels_of(Manifest.parse(directory / "composition.toml"), workspace=then)
             _find_wheels(lock, store)
-        return _state(lock, then)
+        return _side(lock, then, store)
 
 
 def _find_wheels(lock: Lock, store: Store) -> None:
@@ -92,26 +81,11 @@ def _find_wheels(lock: Lock, store: Store) -> None:
         stored_wheel(model, store=store)
 
 
-def _state(lock: Lock, checkout: Workspace) -> _State:
-    changelogs = {}
-    for model in lock.models:
-        file = checkout.root / "models" / model.name / "CHANGELOG.md"
-        if file.is_file():
-            changelogs[model.name] = Changelog.read(file)
-    return _State(lock=lock, changelogs=changelogs)
-
-
-def _moves(before: _State | None, after: _State, store: Store) -> Moves:
-    changelogs = dict(after.changelogs)
-    for name, changelog in before.changelogs.items() if before else ():
-        # After a step back only the older state tells of the versions that were left.
-        if name not in changelogs or len(changelog.entries) > len(changelogs[name].entries):
-            changelogs[name] = changelog
-    return find_moves(
-        Side(lock=before.lock, scores=_scores(before.lock, store)) if before else None,
-        Side(lock=after.lock, scores=_scores(after.lock, store)),
-        changelogs=changelogs,
-    )
+def _side(lock: Lock, checkout: Workspace, store: Store) -> Side:
+    """Measure a lock whose wheels are in the store, and read what its models said then."""
+    files = {m.name: checkout.root / "models" / m.name / "CHANGELOG.md" for m in lock.models}
+    changelogs = {name: Changelog.read(file) for name, file in files.items() if file.is_file()}
+    return Side(lock=lock, scores=_scores(lock, store), changelogs=changelogs)
 
 
 def _scores(lock: Lock, store: Store) -> Scores:

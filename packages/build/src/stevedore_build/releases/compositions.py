@@ -17,14 +17,13 @@ from stevedore_build.checks.running import check_composition, check_model
 from stevedore_build.errors import ReleaseRefused
 from stevedore_build.images.building import image_name
 from stevedore_build.images.composing import check_image, image_passed
-from stevedore_build.images.documents import documents
+from stevedore_build.images.documents import Documents
 from stevedore_build.images.engines import Engine
 from stevedore_build.images.registries import Pushed, push_image
 from stevedore_build.layouts.serving import fresh
 from stevedore_build.locks.locking import lock_manifest
-from stevedore_build.processes import git
 from stevedore_build.releases.changelogs import UNRELEASED, Changelog
-from stevedore_build.releases.commits import all_or_nothing, commit_and_tag, refuse_uncommitted
+from stevedore_build.releases.commits import all_or_nothing, refuse_uncommitted
 from stevedore_build.releases.comparing import moves_since_release
 from stevedore_build.releases.moves_text import moves_to_markdown
 from stevedore_build.signing import Signer, find_signer
@@ -94,7 +93,7 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
     _refuse_unreleased(lock, workspace)
     files = _files(directory, lock)
     with (
-        all_or_nothing(files, "compositions", name, version, root=root),
+        all_or_nothing(files, "compositions", name, version, root=root) as commit,
         _names_put_back(_images(lock, engines), engines),
     ):
         if part is not None:
@@ -103,14 +102,7 @@ def release_composition(  # noqa: PLR0913 - what, where, with what, and when
         _check(lock, workspace=workspace, engines=engines, python=python)
         _tell(lock, workspace, on)
         trailers = {f"Image-{e.name}": e.find_image(image_name(lock, e)) or "" for e in engines}
-        commit_and_tag(
-            files if _differ(files, root) else (),
-            "compositions",
-            name,
-            version,
-            trailers={"Lock": lock.digest, **trailers},
-            root=root,
-        )
+        commit(files, {"Lock": lock.digest, **trailers})
         _write_documents(lock, workspace, engines, signer)  # they name the commit
     return CompositionRelease(tag=tag, is_new=True, images=_images(lock, engines))
 
@@ -169,11 +161,6 @@ def _files(directory: Path, lock: Lock) -> Sequence[Path]:
     return (*(directory / name for name in names), *sorted(pins))
 
 
-def _differ(files: Sequence[Path], root: Path) -> bool:
-    paths = [file.relative_to(root).as_posix() for file in files]
-    return bool(git("status", "--porcelain", "--", *paths, cwd=root))
-
-
 def _refuse_unreleased(lock: Lock, workspace: Workspace) -> None:
     """Refuse every model that may still change under its version."""
     tags = {(tag.name, tag.version) for tag in read_tags("models", root=workspace.root)}
@@ -229,7 +216,7 @@ def _write_documents(
     """Write the documents of a release, each with its signature if there is a key."""
     place = _documents_of(lock.name, lock.version, workspace)
     with workspace.store.replacing(place) as draft:
-        for path, content in documents(lock.name, workspace=workspace, engines=engines).items():
+        for path, content in Documents.of(lock.name, workspace=workspace).files(engines).items():
             (draft / path).parent.mkdir(parents=True, exist_ok=True)
             (draft / path).write_bytes(content)
             if signer is not None:

@@ -3,7 +3,6 @@
 `cli.releases` calls it. What is released never changes again; `wheels.pins` sees to that.
 """
 
-import hashlib
 import json
 import shutil
 import tomllib
@@ -15,11 +14,12 @@ from typing import Final
 from hatchling.version.source.regex import RegexSource
 
 from stevedore_build.checks.running import check_model
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import ReleaseRefused, WorkspaceInvalid
 from stevedore_build.layouts.serving import model_alone, released_alone
 from stevedore_build.releases.answers import Answer, answers_of
 from stevedore_build.releases.changelogs import UNRELEASED, Changelog
-from stevedore_build.releases.commits import all_or_nothing, commit_and_tag, refuse_uncommitted
+from stevedore_build.releases.commits import all_or_nothing, refuse_uncommitted
 from stevedore_build.schemas.compatibility import compare
 from stevedore_build.tags import ReleaseTag, find_tag, read_tags
 from stevedore_build.versions import PARTS, Part, bumped, next_version, numbers, part_between
@@ -70,7 +70,7 @@ def release_model(
     changelog = _changelog(package, version if part is None else UNRELEASED)
     log = package.directory / "CHANGELOG.md"
     committed = () if part is None else (_version_file(package), log)
-    with all_or_nothing((*committed, stored), "models", name, version, root=root):
+    with all_or_nothing((*committed, stored), "models", name, version, root=root) as commit:
         if part is not None:
             _write_version(package, version)
             log.write_bytes(changelog.promoted(version, today).text.encode())
@@ -79,9 +79,7 @@ def release_model(
         _refuse_too_small_a_step(name, version, workspace)
         check_model(name, workspace=workspace, python=python)
         _put(wheel, stored, workspace)
-        tag = commit_and_tag(
-            committed, "models", name, version, trailers={"Sha256": wheel.sha256}, root=root
-        )
+        tag = commit(committed, {"Sha256": wheel.sha256})
     return ModelRelease(tag=tag, wheel=stored, is_new=True)
 
 
@@ -156,7 +154,7 @@ def _wheel(package: Package, workspace: Workspace) -> OwnWheel:
 def _refuse_other_wheel(stored: Path, wheel: OwnWheel) -> None:
     """Refuse where the wheel store holds the version with other content."""
     if stored.is_file():
-        found = hashlib.sha256(stored.read_bytes()).hexdigest()
+        found = sha256_of(stored)
         if found != wheel.sha256:
             raise ReleaseRefused(
                 f"{stored}: this version is in the wheel store with other content: expected sha256 "

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from stevedore_build.locks.verdict import versions_in
 from stevedore_build.releases.changelogs import Changelog, Entry
 from stevedore_build.versions import numbers
 from stevedore_core.lock import Lock, LockedModel
@@ -22,7 +23,6 @@ __all__ = [
     "Scores",
     "Side",
     "find_moves",
-    "versions_in",
 ]
 
 Scores = Mapping[tuple[str, str], Sequence[Score]]
@@ -31,10 +31,12 @@ Scores = Mapping[tuple[str, str], Sequence[Score]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """One of the two: a lock, and what its models scored in its own layout."""
+    """One of the two: a lock, what its models scored in its own layout, and their changelogs."""
 
     lock: Lock
     scores: Scores
+    changelogs: Mapping[str, Changelog]
+    """By the model's name, of those that have one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,9 +123,14 @@ class Moves:
     """Python, the base image, and our packages that every composition holds."""
 
 
-def find_moves(before: Side | None, after: Side, *, changelogs: Mapping[str, Changelog]) -> Moves:
-    """Return what moved. `changelogs` are the models', by name; one that is absent is empty."""
+def find_moves(before: Side | None, after: Side) -> Moves:
+    """Return what moved."""
     old = before.lock if before else None
+    changelogs = dict(after.changelogs)
+    for name, changelog in before.changelogs.items() if before else ():
+        # After a step back only the older state tells of the versions that were left.
+        if name not in changelogs or len(changelog.entries) > len(changelogs[name].entries):
+            changelogs[name] = changelog
     return Moves(
         composition=after.lock.name,
         before=old.version if old else None,
@@ -132,18 +139,6 @@ def find_moves(before: Side | None, after: Side, *, changelogs: Mapping[str, Cha
         environments=tuple(_environments(old, after.lock)),
         platform=tuple(_platform(old, after.lock)),
     )
-
-
-def versions_in(lock: Lock | None, environment: str) -> dict[str, str]:
-    """Return the distributions of an environment with their versions; none if it is not there.
-
-    One that differs from platform to platform has several versions.
-    """
-    found: dict[str, list[str]] = {}
-    for held in lock.environments if lock else ():
-        for pin in held.pins if held.name == environment else ():
-            found.setdefault(pin.name, []).append(pin.version)
-    return {name: " or ".join(sorted(set(versions))) for name, versions in found.items()}
 
 
 def _models(

@@ -80,7 +80,7 @@ def _place(move: ModelMove) -> Iterator[str]:
 def _scores(move: ModelMove) -> Iterator[str]:
     """Return a table: both versions, or the one that there is."""
     if not move.before or not move.after:
-        (held,) = {*_default(move.before), *_default(move.after)}
+        held = (move.before or move.after)[0].version
         yield from (f"| score | {held} |", "|---|---|")
         for score in move.scores:
             value = score.before if score.after is None else score.after
@@ -125,10 +125,6 @@ def _thing(move: Move) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.6g}"  # noqa: RUF001 - the dash of an empty cell
-
-
-def _default(models: Sequence[LockedModel]) -> tuple[str, ...]:
-    return tuple(model.version for model in models[:1])
 
 
 def _versions(models: Sequence[LockedModel]) -> str:

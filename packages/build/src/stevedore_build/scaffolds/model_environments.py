@@ -21,7 +21,8 @@ from stevedore_build.console import step
 from stevedore_build.processes import run, uv_program
 from stevedore_build.store import Store
 from stevedore_build.wheels.own_packages import pinned_wheels
-from stevedore_build.workspace import ENTRY_POINT_GROUP, Workspace, is_own
+from stevedore_build.workspace import Workspace, is_own
+from stevedore_core.model_package import GROUP
 
 __all__ = ["PYTHON", "core_requires", "python_with", "run_in_package", "run_python"]
 
@@ -108,12 +109,12 @@ def _metadata(directory: Path) -> Iterator[Path]:
     """Give a directory that says of a package what an installer would say."""
     project = tomllib.loads((directory / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     name, version = project["name"], project["version"]
-    entries = project["entry-points"][ENTRY_POINT_GROUP]
+    entries = project["entry-points"][GROUP]
     with tempfile.TemporaryDirectory() as scratch:
         info = Path(scratch, f"{name.replace('-', '_')}-{version}.dist-info")
         info.mkdir()
         metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
         (info / "METADATA").write_text(metadata, encoding="utf-8")
-        lines = [f"[{ENTRY_POINT_GROUP}]", *(f"{key} = {value}" for key, value in entries.items())]
+        lines = [f"[{GROUP}]", *(f"{key} = {value}" for key, value in entries.items())]
         (info / "entry_points.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
         yield Path(scratch)

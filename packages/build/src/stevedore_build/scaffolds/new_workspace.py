@@ -4,7 +4,6 @@ What is written lies in `templates/workspace`, as it is written. Only the pins o
 build are found out, from a directory of wheels or from the index that uv uses.
 """
 
-import hashlib
 import shutil
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from typing import Final
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from stevedore_build.console import notice, step
+from stevedore_build.digests import sha256_of
 from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import IndexFailed, ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run, uv_program
@@ -121,9 +121,8 @@ def _from_wheels(wheels: Path, *, keep: Path) -> Mapping[str, str]:
             )
         (file,) = found
         version = str(parse_wheel_filename(file.name)[1])
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-        name = OWN_PREFIX + folder
-        pins.append(Pin(name=name, version=version, marker=None, sha256s=(sha256,)))
+        name, sha256s = OWN_PREFIX + folder, (sha256_of(file),)
+        pins.append(Pin(name=name, version=version, marker=None, sha256s=sha256s))
         versions[folder] = version
         shutil.copyfile(file, keep / file.name)
     (keep.parent / OWN_PINS.name).write_text(format_pins(pins), encoding="utf-8")

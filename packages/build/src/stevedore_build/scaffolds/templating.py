@@ -1,11 +1,11 @@
 """Rendering the template of model packages, with copier. `models` calls it."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from stevedore_build.digests import sha256_of_all
 from stevedore_build.scaffolds.frameworks import TEMPLATE
 from stevedore_core.strict_json import Json
 
@@ -37,10 +37,8 @@ def kept_answers(package: Path) -> dict[str, Json] | None:
 
 def digest_of(template: Path = TEMPLATE) -> str:
     """Return the sha256 of a template: of all its files and their names."""
-    digest = hashlib.sha256()
-    for file in sorted(path for path in template.rglob("*") if path.is_file()):
-        if "__pycache__" in file.parts:
-            continue
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file.relative_to(template).as_posix()}\0{content}\0".encode())
-    return digest.hexdigest()
+    files = sorted(path for path in template.rglob("*") if path.is_file())
+    kept = (
+        file.relative_to(template).as_posix() for file in files if "__pycache__" not in file.parts
+    )
+    return sha256_of_all(template, kept)

@@ -4,11 +4,10 @@
 answers then, what it makes of them now, and what the author has.
 """
 
-import io
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,6 +18,7 @@ from stevedore_build.processes import git, run, uv_program
 from stevedore_build.scaffolds.frameworks import TEMPLATE
 from stevedore_build.scaffolds.models import template_now
 from stevedore_build.scaffolds.templating import ANSWERS, digest_of, kept_answers, render
+from stevedore_build.wheels.history import export
 from stevedore_build.wheels.own_packages import OWN_WHEELS
 from stevedore_build.workspace import Workspace
 
@@ -104,25 +104,15 @@ def _template_then(version: str, digest: str, workspace: Workspace, scratch: Pat
     root = workspace.root
     for commit in git("log", "--format=%H", "--", _IN_HISTORY, cwd=root).split():
         place = scratch / commit
-        archive = subprocess.run(  # noqa: S603 - a list, never a shell
-            ["git", "archive", "--format=tar", f"{commit}:{_IN_HISTORY}"],  # noqa: S607 - on PATH
-            cwd=root,
-            capture_output=True,
-            check=False,
-        )
-        if archive.returncode == 0:
-            with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-                tar.extractall(place, filter="data")
+        with suppress(ToolFailed):  # the commit removed it
+            export(f"{commit}:{_IN_HISTORY}", to=place, root=root)
             if digest_of(place) == digest:
                 return place
     wheel = f"ml-py-stevedore-build=={version}"
     links = ["--find-links", str(root / OWN_WHEELS)] if (root / OWN_WHEELS).is_dir() else []
     into = ["--no-deps", "--target", str(scratch / "wheel")]
-    try:
+    with suppress(ToolFailed):
         run([uv_program(), "pip", "install", "--quiet", *links, *into, wheel])
-    except ToolFailed:
-        pass
-    else:
         place = scratch / "wheel" / "stevedore_build" / "templates" / "model"
         if digest_of(place) == digest:
             return place

@@ -7,7 +7,6 @@ layout of the model alone.
 import json
 import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,20 +14,20 @@ from typing import Final
 from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import CheckFailed, WorkspaceInvalid
 from stevedore_build.layouts.interpreters import find_interpreter
-from stevedore_build.layouts.joining import make_layout
+from stevedore_build.layouts.joining import layout_alone
 from stevedore_build.layouts.serving import PYTHON_ALONE
-from stevedore_build.locks.locking import lock_manifest
+from stevedore_build.locks.locking import lock_aside
 from stevedore_build.processes import git, run
 from stevedore_build.schemas.compatibility import Change, compare
 from stevedore_build.wheels.building import OwnWheels, build_exported
 from stevedore_build.wheels.model_projects import project_problems
 from stevedore_build.wheels.pins import shared_wheels
 from stevedore_build.workspace import Package, Workspace
-from stevedore_core.errors import BodyNotJson, DocumentInvalid
-from stevedore_core.layout import Layout
+from stevedore_core.errors import BodyNotJson
 from stevedore_core.lock import Lock
 from stevedore_core.manifest import Manifest
 from stevedore_core.strict_json import Json, decode
+from stevedore_core.worker_command import WorkerCommand
 
 __all__ = ["SchemaFile", "schema_files", "text_of"]
 
@@ -81,19 +80,13 @@ def schema_files(name: str, *, workspace: Workspace) -> tuple[SchemaFile, ...]:
 
 def _declared(package: Package, workspace: Workspace) -> dict[str, Json]:
     """Return by file name what the types of a model give."""
-    lock, layout = _types_alone(package, workspace)
-    model = lock.model(package.folder)
-    path = layout.worker_path(model.environment, [(model.name, model.version)])
+    lock = _types_alone(package, workspace)
+    _, path = layout_alone(lock, store=workspace.store)
     python = find_interpreter(lock.python, store=workspace.store).program
+    worker = WorkerCommand(python=python, import_path=path, models=(), threads=1)
     printed = run(
         [str(python), "-S", "-m", "stevedore_core.payload_types", package.folder],
-        env={
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(str(place) for place in path),
-            "PYTHONSAFEPATH": "1",
-            "PYTHONDONTWRITEBYTECODE": "1",  # a layer never changes once it is made
-            "PYTHONUTF8": "1",
-        },
+        env=worker.environ(os.environ),
     )
     told: dict[str, dict[str, Json]] = json.loads(printed.splitlines()[-1])
     if "error" in told:
@@ -101,8 +94,8 @@ def _declared(package: Package, workspace: Workspace) -> dict[str, Json]:
     return told["schemas"]
 
 
-def _types_alone(package: Package, workspace: Workspace) -> tuple[Lock, Layout]:
-    """Return a layout with the Python of one model, and nothing that its schemas speak of.
+def _types_alone(package: Package, workspace: Workspace) -> Lock:
+    """Return a lock with the Python of one model, and nothing that its schemas speak of.
 
     The files that are to be written, and examples that fit them only then, would make its wheel one
     that must not be shipped.
@@ -115,13 +108,7 @@ def _types_alone(package: Package, workspace: Workspace) -> tuple[Lock, Layout]:
     core, api = shared_wheels(workspace)
     wheels = OwnWheels(core=core, api=api, models={(package.folder, wheel.version): wheel})
     manifest = Manifest.of_model(package.folder, version=wheel.version, python=PYTHON_ALONE)
-    kept = store.locks / "types" / package.folder
-    previous = None
-    with suppress(DocumentInvalid):
-        previous = Lock.read(kept)
-    lock = lock_manifest(manifest, wheels, previous=previous)
-    lock.write(kept)
-    return lock, make_layout(manifest, lock, store=store)
+    return lock_aside(manifest, wheels, kept=store.locks / "types" / package.folder)
 
 
 def _python_of(package: Package, workspace: Workspace, scratch: Path) -> Package:

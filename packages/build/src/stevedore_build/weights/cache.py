@@ -6,16 +6,17 @@ share the directory. Two processes that want the same file at once fetch it once
 
 import errno
 import fcntl
-import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.filesize import decimal
 
 from stevedore_build.console import transfer
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import FetchFailed
 from stevedore_build.store import Store
 from stevedore_build.weights.downloading import download
@@ -37,8 +38,8 @@ def fetch(file: FetchedFile, *, model: str, store: Store) -> Path:
     if not kept.is_file():
         title = f"Fetching `{file.name}` of `{model}`, {decimal(file.size_bytes)}"
         if file.url is not None:
-            url = file.url
-            _take(file, store, title, lambda part, show: _download(url, part, file, show))
+            fill = partial(download, file.url, size_bytes=file.size_bytes)
+            _take(file, store, title, lambda part, show: fill(part, show=show))
         else:
             source = store.repository / "models" / model / (file.path or "")
             _take(file, store, title, lambda part, show: _copy(source, part, file, show))
@@ -60,7 +61,7 @@ def place(file: FetchedFile, at: Path, *, model: str, store: Store) -> None:
     What was kept is read again, so that a file that was changed since is not placed.
     """
     kept = fetch(file, model=model, store=store)
-    if (found := _sha256(kept)) != file.sha256:
+    if (found := sha256_of(kept)) != file.sha256:
         raise FetchFailed(
             f"{kept}: expected sha256 `{file.sha256}`, found `{found}`: the file was changed after "
             "it was fetched; remove it, and it is fetched anew"
@@ -89,7 +90,9 @@ def _take(
         if kept.is_file():  # another process was faster
             return
         part.parent.mkdir(exist_ok=True)
-        _refuse_too_little_room(file, part, store)
+        there_bytes = part.stat().st_size if part.exists() else 0
+        if shutil.disk_usage(store.weights).free < file.size_bytes - there_bytes:
+            raise FetchFailed(_room_wanted(file, store))
         try:
             with transfer(title, file.size_bytes) as show:
                 fill(part, show)
@@ -98,7 +101,7 @@ def _take(
                 raise
             part.unlink()
             raise FetchFailed(_room_wanted(file, store)) from None
-        if (found := _sha256(part)) != file.sha256:
+        if (found := sha256_of(part)) != file.sha256:
             part.unlink()
             raise FetchFailed(
                 f"{file.source}: is not the recorded `{file.name}`: expected sha256 "
@@ -107,10 +110,6 @@ def _take(
         part.chmod(0o444)
         kept.parent.mkdir(exist_ok=True)
         part.rename(kept)
-
-
-def _download(url: str, part: Path, file: FetchedFile, show: Callable[[int], None]) -> None:
-    download(url, part, size_bytes=file.size_bytes, show=show)
 
 
 def _copy(source: Path, part: Path, file: FetchedFile, show: Callable[[int], None]) -> None:
@@ -125,12 +124,6 @@ def _copy(source: Path, part: Path, file: FetchedFile, show: Callable[[int], Non
         while chunk := content.read(_AT_ONCE_BYTES):
             copy.write(chunk)
             show(copy.tell())
-
-
-def _refuse_too_little_room(file: FetchedFile, part: Path, store: Store) -> None:
-    there_bytes = part.stat().st_size if part.exists() else 0
-    if shutil.disk_usage(store.weights).free < file.size_bytes - there_bytes:
-        raise FetchFailed(_room_wanted(file, store))
 
 
 def _room_wanted(file: FetchedFile, store: Store) -> str:
@@ -149,8 +142,3 @@ def _alone(lock: Path) -> Iterator[None]:
     with lock.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -3,7 +3,6 @@
 `locks.locking` records their sha256, `layouts.layers` unpacks them.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,8 +16,10 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 from stevedore_build.console import notice, step
+from stevedore_build.digests import sha256_of, sha256_of_all
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import git, run
 from stevedore_build.store import Store
@@ -29,15 +30,10 @@ from stevedore_build.wheels.contents import (
     refuse_other_entry_points,
 )
 from stevedore_build.wheels.model_files import refuse_faulty_files
-from stevedore_build.workspace import (
-    ENTRY_POINT_GROUP,
-    MODEL_PREFIX,
-    OWN_PREFIX,
-    Package,
-    Workspace,
-)
+from stevedore_build.workspace import MODEL_PREFIX, OWN_PREFIX, Package, Workspace
 from stevedore_core.fields import normalise
 from stevedore_core.lock import LockedModel, LockedWheel
+from stevedore_core.model_package import GROUP
 
 __all__ = [
     "OwnWheel",
@@ -91,19 +87,21 @@ def build_wheels(
     wanted = tuple(packages)
     if not wanted:
         return {}  # git would take no place for every place
-    sources = _tracked(wanted, workspace)
-    missing = [p for p in wanted if not _is_built(_receipt(p, sources, store), store)]
+    found = {
+        source: _stored(_receipt(source, store), store) for source in _tracked(wanted, workspace)
+    }
+    missing = [source for source, wheel in found.items() if wheel is None]
     if missing:
-        for package in missing:
-            if package.distribution.startswith(MODEL_PREFIX):
-                refuse_faulty_files(package)
+        for source in missing:
+            if source.is_model:
+                refuse_faulty_files(source.package)
         with (
-            step("Building wheels of " + ", ".join(f"`{p.folder}`" for p in missing)),
+            step("Building wheels of " + ", ".join(f"`{s.package.folder}`" for s in missing)),
             ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
         ):
-            list(pool.map(lambda package: _build(package, sources, store), missing))
-    found = [_stored(_receipt(package, sources, store), store) for package in wanted]
-    return {wheel.distribution: wheel for wheel in found}
+            built = pool.map(lambda source: _build(source, store), missing)
+            found |= zip(missing, built, strict=True)
+    return {wheel.distribution: wheel for wheel in found.values() if wheel}
 
 
 def build_exported(package: Package, *, store: Store) -> OwnWheel:
@@ -112,10 +110,8 @@ def build_exported(package: Package, *, store: Store) -> OwnWheel:
     files = tuple(
         sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*") if p.is_file())
     )
-    sources = {package.distribution: _Source(files=files, digest=_digest(package, files))}
-    if not _is_built(_receipt(package, sources, store), store):
-        _build(package, sources, store)
-    return _stored(_receipt(package, sources, store), store)
+    source = _source(package, files)
+    return _stored(_receipt(source, store), store) or _build(source, store)
 
 
 def take_wheel(file: Path, *, model: str, version: str, store: Store) -> OwnWheel:
@@ -146,8 +142,7 @@ def take_shared_wheel(file: Path, *, folder: str, version: str, store: Store) ->
 
 def taken_wheel(sha256: str, *, store: Store) -> OwnWheel | None:
     """Return the wheel with a sha256 if it was taken into the store before."""
-    receipt = _taken_receipt(sha256, store)
-    return _stored(receipt, store) if _is_built(receipt, store) else None
+    return _stored(_taken_receipt(sha256, store), store)
 
 
 @contextmanager
@@ -166,13 +161,7 @@ def _take(file: Path, *, distribution: str, version: str, store: Store) -> OwnWh
             f"{file}: expected `{distribution}` {version}, found `{found['distribution']}` "
             f"{found['version']}; remove the file"
         )
-    content = file.read_bytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    receipt = _taken_receipt(sha256, store)
-    with store.replacing(store.wheels / sha256 / file.name) as draft:
-        draft.write_bytes(content)
-    store.write(receipt, json.dumps({"file": f"{sha256}/{file.name}", "sha256": sha256} | found))
-    return _stored(receipt, store)
+    return _keep(file, found, store)
 
 
 def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
@@ -188,9 +177,7 @@ def stored_wheel(locked: LockedWheel | LockedModel, *, store: Store) -> Path:
 
 def refuse_other_content(wheel: Path) -> None:
     """Raise `WorkspaceInvalid` unless a stored wheel has the sha256 that its directory names."""
-    expected = wheel.parent.name
-    with wheel.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    expected, found = wheel.parent.name, sha256_of(wheel)
     if found != expected:
         raise WorkspaceInvalid(
             f"{wheel}: expected sha256 `{expected}`, found `{found}`: the file was changed after "
@@ -200,19 +187,29 @@ def refuse_other_content(wheel: Path) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Source:
-    """The tracked files of one package, relative to it, and the digest of their content."""
+    """A package with its tracked files, relative to it, and the digest of their content."""
 
+    package: Package
     files: tuple[str, ...]
     digest: str
 
+    @property
+    def is_model(self) -> bool:
+        return self.package.distribution.startswith(MODEL_PREFIX)
 
-def _tracked(packages: tuple[Package, ...], workspace: Workspace) -> Mapping[str, _Source]:
+
+def _source(package: Package, files: tuple[str, ...]) -> _Source:
+    head = f"{_FORMAT}\0{package.backend}\0"
+    digest = sha256_of_all(package.directory, files, head=head)
+    return _Source(package=package, files=files, digest=digest)
+
+
+def _tracked(packages: tuple[Package, ...], workspace: Workspace) -> Iterator[_Source]:
     places = [str(package.directory.relative_to(workspace.root)) for package in packages]
     tracked = git("ls-files", "-z", "--", *places, cwd=workspace.root).split("\0")
     others = git(
         "ls-files", "-z", "--others", "--exclude-standard", "--", *places, cwd=workspace.root
     ).split("\0")
-    sources = {}
     for package, place in zip(packages, places, strict=True):
         files = _under(place, tracked)
         present = tuple(file for file in files if (package.directory / file).is_file())
@@ -225,35 +222,23 @@ def _tracked(packages: tuple[Package, ...], workspace: Workspace) -> Mapping[str
         if left_out:
             listed = ", ".join(f"`{place}/{file}`" for file in left_out)
             notice(f"left out of the wheel, as git does not track it: {listed}; `git add` it")
-        sources[package.distribution] = _Source(files=present, digest=_digest(package, present))
-    return sources
+        yield _source(package, present)
 
 
 def _under(place: str, files: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(f.removeprefix(f"{place}/") for f in files if f.startswith(f"{place}/")))
 
 
-def _digest(package: Package, files: Iterable[str]) -> str:
-    digest = hashlib.sha256(f"{_FORMAT}\0{package.backend}\0".encode())
-    for file in files:
-        content = hashlib.sha256((package.directory / file).read_bytes()).hexdigest()
-        digest.update(f"{file}\0{content}\0".encode())
-    return digest.hexdigest()
-
-
-def _receipt(package: Package, sources: Mapping[str, _Source], store: Store) -> Path:
-    return store.wheels / "built" / f"{sources[package.distribution].digest}.json"
+def _receipt(source: _Source, store: Store) -> Path:
+    return store.wheels / "built" / f"{source.digest}.json"
 
 
 def _taken_receipt(sha256: str, store: Store) -> Path:
     return store.wheels / "taken" / f"{sha256}.json"
 
 
-def _is_built(receipt: Path, store: Store) -> bool:
-    return receipt.is_file() and _stored(receipt, store).path.is_file()
-
-
-def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> None:
+def _build(source: _Source, store: Store) -> OwnWheel:
+    package = source.package
     backend = f"hatchling=={installed_version('hatchling')}"
     if package.backend != backend:
         raise ToolFailed(
@@ -261,39 +246,30 @@ def _build(package: Package, sources: Mapping[str, _Source], store: Store) -> No
             "what `requirements/tools.txt` installs; make the two agree, then run `make tools`"
         )
     with tempfile.TemporaryDirectory() as scratch:
-        source, out = Path(scratch, "source"), Path(scratch, "out")
-        for file in sources[package.distribution].files:
+        copy, out = Path(scratch, "source"), Path(scratch, "out")
+        for file in source.files:
+            path = package.directory / file
             _refuse_link(package, file)
-            if package.distribution.startswith(MODEL_PREFIX) and file.startswith("src/"):
-                path = package.directory / file
+            if source.is_model and file.startswith("src/"):
                 refuse_large_file(str(path), package.folder, path.stat().st_size)
-            (source / file).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(package.directory / file, source / file)
+            (copy / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy / file)
         run(
             [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(out)],
-            cwd=source,
+            cwd=copy,
             env={"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "LANG": "C.UTF-8"},
         )
         (built,) = out.glob("*.whl")
         refuse_foreign_files(str(package.directory), package.import_name, built)
-        if package.distribution.startswith(MODEL_PREFIX):
+        if source.is_model:
             project = package.directory / "pyproject.toml"
             refuse_other_entry_points(
-                f'{project}: `project.entry-points."{ENTRY_POINT_GROUP}"`', package.folder, built
+                f'{project}: `project.entry-points."{GROUP}"`', package.folder, built
             )
             fetched_by(str(package.directory), built)
         rewritten = Path(scratch, built.name)
         _rewrite(built, rewritten)
-        sha256 = hashlib.sha256(rewritten.read_bytes()).hexdigest()
-        with store.replacing(store.wheels / sha256 / built.name) as draft:
-            shutil.move(rewritten, draft)
-    store.write(
-        _receipt(package, sources, store),
-        json.dumps(
-            {"file": f"{sha256}/{built.name}", "sha256": sha256}
-            | _metadata(store.wheels / sha256 / built.name)
-        ),
-    )
+        return _keep(rewritten, _metadata(rewritten), store, receipt=_receipt(source, store))
 
 
 def _refuse_link(package: Package, file: str) -> None:
@@ -306,15 +282,33 @@ def _refuse_link(package: Package, file: str) -> None:
         )
 
 
-def _stored(receipt: Path, store: Store) -> OwnWheel:
-    entry = json.loads(receipt.read_text(encoding="utf-8"))
-    path = store.wheels / entry["file"]
+def _keep(
+    file: Path, metadata: Mapping[str, object], store: Store, *, receipt: Path | None = None
+) -> OwnWheel:
+    """Put a wheel into the store under its sha256, with a receipt that says what it is."""
+    sha256 = sha256_of(file)
+    with store.replacing(store.wheels / sha256 / file.name) as draft:
+        shutil.copyfile(file, draft)
+    entry = {"file": f"{sha256}/{file.name}", "sha256": sha256, **metadata}
+    store.write(receipt or _taken_receipt(sha256, store), json.dumps(entry))
+    return _own_wheel(entry, store)
+
+
+def _stored(receipt: Path, store: Store) -> OwnWheel | None:
+    """Return the wheel that a receipt names, `None` if either is not there."""
+    if not receipt.is_file():
+        return None
+    wheel = _own_wheel(json.loads(receipt.read_text(encoding="utf-8")), store)
+    return wheel if wheel.path.is_file() else None
+
+
+def _own_wheel(entry: Mapping[str, Any], store: Store) -> OwnWheel:
     return OwnWheel(
         distribution=entry["distribution"],
         version=entry["version"],
         requires=tuple(entry["requires"]),
         sha256=entry["sha256"],
-        path=path,
+        path=store.wheels / entry["file"],
     )
 
 

@@ -16,9 +16,9 @@ from typing import Final
 from rich.filesize import decimal
 
 from stevedore_build.errors import WorkspaceInvalid
-from stevedore_build.workspace import ENTRY_POINT_GROUP
 from stevedore_core.errors import WeightsMismatch
 from stevedore_core.fetched_files import FetchedFile
+from stevedore_core.model_package import GROUP
 from stevedore_core.weights import RECORD, WeightsRecord
 
 __all__ = ["fetched_by", "refuse_foreign_files", "refuse_large_file", "refuse_other_entry_points"]
@@ -97,7 +97,7 @@ def refuse_other_entry_points(where: str, model: str, wheel: Path) -> None:
         for name in archive.namelist():
             if name.endswith(".dist-info/entry_points.txt"):
                 parser.read_string(archive.read(name).decode())
-    found = sorted(parser[ENTRY_POINT_GROUP]) if parser.has_section(ENTRY_POINT_GROUP) else []
+    found = sorted(parser[GROUP]) if parser.has_section(GROUP) else []
     if found != [model]:
         listed = ", ".join(f"`{name}`" for name in found) or "none"
         raise WorkspaceInvalid(

@@ -5,9 +5,7 @@ the commit that its tag names counts; no other needs a tag. `releases.comparing`
 releases.
 """
 
-import io
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -16,12 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from stevedore_build.console import notice
+from stevedore_build.errors import ToolFailed
 from stevedore_build.processes import git
 from stevedore_build.tags import find_tag
 from stevedore_build.wheels.building import OwnWheel, build_exported
 from stevedore_build.workspace import Workspace, declared_version
 
-__all__ = ["checkout_at", "is_shallow", "tests_from_history", "wheel_from_history"]
+__all__ = ["checkout_at", "export", "is_shallow", "tests_from_history", "wheel_from_history"]
 
 
 def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> OwnWheel | None:
@@ -33,7 +32,7 @@ def wheel_from_history(model: str, version: str, *, workspace: Workspace) -> Own
     if commit is None:
         return None
     with tempfile.TemporaryDirectory() as scratch:
-        exported = _export(commit, model, workspace, Path(scratch))
+        exported = _exported(commit, model, workspace, Path(scratch))
         wheel = build_exported(exported.model(model), store=workspace.store)
     notice(f"`{model}` {wheel.version} is taken from git history, commit {commit[:12]}")
     return wheel
@@ -47,7 +46,7 @@ def tests_from_history(model: str, version: str, *, workspace: Workspace) -> Pat
     tests = workspace.store.tests / commit / model
     if not tests.exists():
         with tempfile.TemporaryDirectory() as scratch, workspace.store.adding(tests) as draft:
-            exported = _export(commit, model, workspace, Path(scratch))
+            exported = _exported(commit, model, workspace, Path(scratch))
             shutil.copytree(exported.model(model).directory / "tests", draft)
     return tests
 
@@ -67,6 +66,17 @@ def checkout_at(commit: str, *, workspace: Workspace) -> Iterator[Workspace]:
         for name in (workspace.store.root.name, "dist"):
             (root / name).symlink_to(workspace.root / name, target_is_directory=True)
         yield Workspace(root=root)
+
+
+def export(tree: str, *places: str, to: Path, root: Path) -> None:
+    """Write the files that a commit, or a directory in one, has below some places.
+
+    Raises `ToolFailed` where it has no such place.
+    """
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        git("archive", f"--output={archive.name}", tree, "--", *places, cwd=root)
+        with tarfile.open(archive.name) as tar:
+            tar.extractall(to, filter="data")
 
 
 def is_shallow(workspace: Workspace) -> bool:
@@ -89,25 +99,15 @@ def _commit_of(model: str, version: str, workspace: Workspace) -> str | None:
     return None
 
 
-def _export(commit: str, model: str, workspace: Workspace, scratch: Path) -> Workspace:
+def _exported(commit: str, model: str, workspace: Workspace, scratch: Path) -> Workspace:
     """Write a model package as a commit has it below `scratch`, as a workspace of its own."""
-    archive = subprocess.run(  # noqa: S603 - a list, never a shell
-        ["git", "archive", "--format=tar", commit, "--", f"models/{model}"],  # noqa: S607 - on PATH
-        cwd=workspace.root,
-        capture_output=True,
-        check=True,
-    ).stdout
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        tar.extractall(scratch, filter="data")
+    export(commit, f"models/{model}", to=scratch, root=workspace.root)
     return Workspace(root=scratch)
 
 
 def _text_at(commit: str, place: str, root: Path, path: str) -> str:
-    """Return a file of a package in a commit; an empty text if the commit has none of that name."""
-    done = subprocess.run(  # noqa: S603 - a list, never a shell
-        ["git", "cat-file", "blob", f"{commit}:{place}/{path}"],  # noqa: S607 - the one on PATH
-        cwd=root,
-        capture_output=True,
-        check=False,
-    )
-    return done.stdout.decode("utf-8", "replace") if done.returncode == 0 else ""
+    """Return a file of a package in a commit; an empty text if the commit has no such text."""
+    try:
+        return git("cat-file", "blob", f"{commit}:{place}/{path}", cwd=root)
+    except (ToolFailed, UnicodeDecodeError):
+        return ""

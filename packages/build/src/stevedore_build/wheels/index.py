@@ -1,4 +1,4 @@
-"""A package index that has wheels of our models. Only `pins` calls this.
+"""A package index that has wheels of ours. `pins` and `own_packages` call this.
 
 The simple repository API: a page of links per distribution. Nothing else is ever asked for there.
 """
@@ -17,7 +17,7 @@ from urllib.parse import unquote, urldefrag, urljoin, urlsplit, urlunsplit
 
 from stevedore_build.errors import IndexFailed
 
-__all__ = ["download", "wheel_pattern"]
+__all__ = ["download", "get", "wheel_pattern"]
 
 _LIMIT_S: Final = 60
 
@@ -30,7 +30,7 @@ def download(index: str, distribution: str, version: str, *, to: Path) -> Path |
     wanted = re.compile(wheel_pattern(distribution, version))
     address, headers = _apart(index)
     page = f"{address.rstrip('/')}/{distribution}/"
-    content = _get(page, headers)
+    content = get(page, headers)
     if content is None:
         return None
     links = _Links()
@@ -40,7 +40,7 @@ def download(index: str, distribution: str, version: str, *, to: Path) -> Path |
         name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
         if wanted.fullmatch(name):
             same_host = urlsplit(url).netloc == urlsplit(page).netloc
-            wheel = _get(url, headers if same_host else {})
+            wheel = get(url, headers if same_host else {})
             if wheel is None:
                 raise IndexFailed(f"{page} lists `{name}`, and {url} is not there")
             _check(wheel, fragment, url)
@@ -81,11 +81,11 @@ def _apart(index: str) -> tuple[str, Mapping[str, str]]:
     return address, {"Authorization": f"Basic {secret}"}
 
 
-def _get(url: str, headers: Mapping[str, str]) -> bytes | None:
-    """Return what stands at an address, `None` if nothing does."""
+def get(url: str, headers: Mapping[str, str] | None = None) -> bytes | None:
+    """Return what stands at an address, `None` if nothing does. Raises `IndexFailed`."""
     if urlsplit(url).scheme not in {"http", "https"}:
         raise IndexFailed(f"the index links to {url}; only `http` and `https` are followed")
-    request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310 - checked above
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - checked above
     try:
         with urllib.request.urlopen(request, timeout=_LIMIT_S) as answer:  # noqa: S310 - the same
             content: bytes = answer.read()

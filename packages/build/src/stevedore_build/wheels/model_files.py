@@ -4,7 +4,6 @@
 suite finds.
 """
 
-import hashlib
 import json
 import tomllib
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import WorkspaceInvalid
 from stevedore_build.wheels.model_projects import project_problems
 from stevedore_build.workspace import Package
@@ -180,7 +180,7 @@ def _record_problems(weights: Path) -> list[str]:
         if name not in there:
             meant = did_you_mean(name, there - recorded.table.keys())
             recorded.note(name, f"expected a file in `weights/`, found none of that name{meant}")
-        elif expected and (found := _sha256(weights / name)) != expected:
+        elif expected and (found := sha256_of(weights / name)) != expected:
             recorded.note(
                 name,
                 f"expected what `{name}` has, sha256 `{found}`, found `{expected}`; "
@@ -191,11 +191,6 @@ def _record_problems(weights: Path) -> list[str]:
             recorded.note(name, "missing; expected its sha256: run `train.py`, which records it")
     fields.close()
     return fields.problems
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _check_created(fields: Fields) -> None:

@@ -14,8 +14,9 @@ from typing import Final
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from stevedore_build.workspace import ENTRY_POINT_GROUP, OWN_PREFIX, Package
+from stevedore_build.workspace import OWN_PREFIX, Package
 from stevedore_core.fields import VERSION, Fields, Grammar, normalise, quote
+from stevedore_core.model_package import GROUP
 from stevedore_core.spelling import closest, did_you_mean
 
 __all__ = ["project_problems"]
@@ -25,6 +26,9 @@ _MINORS: Final = range(11, 30)
 """The minors of Python 3 that a composition may have, and a few more."""
 
 _TEXT: Final = Grammar(pattern=re.compile(r".*", re.DOTALL), expected="a text")
+_PYTHONS: Final = Grammar(
+    pattern=_TEXT.pattern, expected="the versions of Python that will do, such as `>=3.11`"
+)
 _BACKEND: Final = Grammar(
     pattern=re.compile(r"hatchling\.build"), expected="`hatchling.build`, which builds our wheels"
 )
@@ -95,22 +99,16 @@ def _check_version(project: Fields) -> None:
 
 
 def _check_python(project: Fields) -> None:
-    expected = "the versions of Python that will do, such as `>=3.11`"
-    found = project.raw("requires-python")
-    if "requires-python" not in project.table:
-        project.note("requires-python", f"missing; expected {expected}")
-        return
+    found = project.text("requires-python", _PYTHONS)
+    wrong = f"expected {_PYTHONS.expected}, found {quote(found)}"
     try:
-        versions = SpecifierSet(found) if isinstance(found, str) else None
+        versions = SpecifierSet(found)
     except InvalidSpecifier:
-        versions = None
-    if versions is None:
-        project.note("requires-python", f"expected {expected}, found {quote(found)}")
-    elif not any(versions.contains(f"3.{minor}.99") for minor in _MINORS):
+        project.note("requires-python", wrong)
+        return
+    if not any(versions.contains(f"3.{minor}.99") for minor in _MINORS):
         project.note(
-            "requires-python",
-            f"expected {expected}, found {quote(found)}, which no Python fits that a composition "
-            "may have",
+            "requires-python", f"{wrong}, which no Python fits that a composition may have"
         )
 
 
@@ -186,12 +184,12 @@ def _parsed(source: bytes) -> ast.Module:
 
 def _check_entry_points(project: Fields, package: Package) -> None:
     groups = project.within("entry-points")
-    key = f'"{ENTRY_POINT_GROUP}"'
+    key = f'"{GROUP}"'
     for group in groups.table:
-        if group != ENTRY_POINT_GROUP and closest(group, [ENTRY_POINT_GROUP]):
-            groups.note(f'"{group}"', f"unknown group; did you mean `{ENTRY_POINT_GROUP}`?")
+        if group != GROUP and closest(group, [GROUP]):
+            groups.note(f'"{group}"', f"unknown group; did you mean `{GROUP}`?")
             return
-    entries = groups.raw(ENTRY_POINT_GROUP)
+    entries = groups.raw(GROUP)
     if "entry-points" not in project.table:
         return
     if not isinstance(entries, dict):

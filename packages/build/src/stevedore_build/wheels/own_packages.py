@@ -5,19 +5,19 @@ package index that uv uses. `pins` and `scaffolds` call this.
 """
 
 import hashlib
-import http.client
 import tempfile
 import tomllib
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from stevedore_build.console import step
+from stevedore_build.digests import sha256_of
 from stevedore_build.errors import IndexFailed, ToolFailed, WorkspaceInvalid
 from stevedore_build.processes import run, uv_program
 from stevedore_build.wheels.building import OwnWheel, take_shared_wheel, taken_wheel
+from stevedore_build.wheels.index import get
 from stevedore_build.workspace import OWN_PINS, OWN_PREFIX, Workspace
 from stevedore_core.requirements_files import Pin, parse_pins
 
@@ -25,8 +25,6 @@ __all__ = ["OWN_WHEELS", "pinned_wheels"]
 
 OWN_WHEELS: Final = Path("requirements", "wheels")
 """Where a workspace keeps the wheels that it pins, as long as no index has them."""
-
-_LIMIT_S: Final = 60
 
 
 def pinned_wheels(workspace: Workspace) -> tuple[OwnWheel, OwnWheel]:
@@ -59,7 +57,7 @@ def _wheel(folder: str, pins: Mapping[str, Pin], workspace: Workspace) -> OwnWhe
 def _kept(pin: Pin, directory: Path) -> Path:
     """Return the wheel in a directory that has a hash of the pin."""
     for file in sorted(directory.glob("*.whl")):
-        if hashlib.sha256(file.read_bytes()).hexdigest() in pin.sha256s:
+        if sha256_of(file) in pin.sha256s:
             return file
     raise WorkspaceInvalid(
         f"{directory}: no wheel in it has the sha256 that `{OWN_PINS.as_posix()}` pins for "
@@ -78,7 +76,9 @@ def _downloaded(pin: Pin, scratch: Path) -> Path:
         except ToolFailed as error:
             raise IndexFailed(f"`{pin.name}` {pin.version} cannot be found: {error}") from None
         for url in _addresses(scratch / "pylock.toml"):
-            content = _get(url)
+            content = get(url)
+            if content is None:
+                raise IndexFailed(f"an index lists {url}, and it is not there")
             if hashlib.sha256(content).hexdigest() in pin.sha256s:
                 file = scratch / unquote(urlsplit(url).path.rsplit("/", 1)[-1])
                 file.write_bytes(content)
@@ -94,14 +94,3 @@ def _addresses(pylock: Path) -> list[str]:
     document = tomllib.loads(pylock.read_text(encoding="utf-8"))
     (package,) = document["packages"]
     return [wheel["url"] for wheel in package.get("wheels", ()) if "url" in wheel]
-
-
-def _get(url: str) -> bytes:
-    if urlsplit(url).scheme not in {"http", "https"}:
-        raise IndexFailed(f"the index names {url}; only `http` and `https` are followed")
-    try:
-        with urllib.request.urlopen(url, timeout=_LIMIT_S) as answer:  # noqa: S310 - checked above
-            content: bytes = answer.read()
-            return content
-    except (OSError, http.client.HTTPException) as error:
-        raise IndexFailed(f"{url} cannot be fetched: {error}") from None

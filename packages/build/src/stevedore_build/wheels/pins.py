@@ -109,9 +109,8 @@ def _wheel_elsewhere(pin: ModelPin, manifest: Manifest, workspace: Workspace) ->
     distribution = MODEL_PREFIX + normalise(pin.name)
     called = re.compile(wheel_pattern(distribution, pin.version))
     for file in sorted((workspace.root / WHEEL_STORE).glob("*.whl")):
-        if not called.fullmatch(file.name):
-            continue
-        return take_wheel(file, model=pin.name, version=pin.version, store=workspace.store)
+        if called.fullmatch(file.name):
+            return take_wheel(file, model=pin.name, version=pin.version, store=workspace.store)
     index = os.environ.get(INDEX_VARIABLE) or manifest.index
     found = _wheel_in_index(pin, index, workspace) if index else None
     return found or wheel_from_history(pin.name, pin.version, workspace=workspace)

@@ -15,13 +15,13 @@ def facts(file: str) -> dict[str, Any]:
     try:
         booster = lgb.Booster(model_file=file)
     except lgb.basic.LightGBMError as error:
-        return refusal(f"LightGBM cannot read it: {error}")
+        return {"refused": f"LightGBM cannot read it: {error}"}
     head = header(booster.model_to_string(num_iteration=1))
     objective = head.get("objective", "").split(" ")[0]
     classes = int(head["num_class"])
     is_label = objective in {"binary", "multiclass", "multiclassova"}
     if classes > 1 and not is_label:
-        return refusal(f"expected one label or number per instance, found {classes} numbers")
+        return {"refused": f"expected one label or number per instance, found {classes} numbers"}
     names = booster.feature_name()
     unnamed = all(re.fullmatch(r"Column_\d+", name) for name in names)
     return {
@@ -46,11 +46,6 @@ def usual(said: str) -> list[float]:
         return [float(found[1]), float(found[2])]
     categories = [int(number) for number in re.findall(r"-?\d+", said)]  # or `none`
     return [min(categories), max(categories)] if categories else [0.0, 1.0]
-
-
-def refusal(sentence: str) -> dict[str, Any]:
-    """Return what says that nothing can be started from the file."""
-    return {"refused": sentence}
 
 
 if __name__ == "__main__":

@@ -35,21 +35,21 @@ def facts(file: str) -> dict[str, Any]:
     inputs = session.get_inputs()
     if len(inputs) != 1:
         names = ", ".join(f"`{given.name}`" for given in inputs)
-        return refusal(f"expected one input, an array of instances, found {names}")
+        return {"refused": f"expected one input, an array of instances, found {names}"}
     (given,) = inputs
     count, *shape = given.shape or [1]
     if given.type not in NUMBERS:
-        return refusal(f"expected an input of numbers, found `{given.name}`, a {given.type}")
+        return {"refused": f"expected an input of numbers, found `{given.name}`, a {given.type}"}
     if isinstance(count, int):
-        return refusal(
-            f"its input `{given.name}` takes exactly {count} instances at once; export it with a "
-            "first axis of any length"
-        )
+        return {
+            "refused": f"its input `{given.name}` takes exactly {count} instances at once; "
+            "export it with a first axis of any length"
+        }
     if not shape or not all(isinstance(length, int) for length in shape):
-        return refusal(
-            f"its input `{given.name}` has the shape {given.shape}; export it with a length for "
-            "each axis but the first"
-        )
+        return {
+            "refused": f"its input `{given.name}` has the shape {given.shape}; export "
+            "it with a length for each axis but the first"
+        }
     output = session.get_outputs()[0].name
     details = {"input": given.name, "output": output, "dtype": NUMBERS[given.type]}
     zeros = np.zeros((2, *shape), dtype=NUMBERS[given.type])
@@ -69,17 +69,17 @@ def prediction(
     if one_each and labels:
         return {"task": "label", "labels": labels}
     if one_each:
-        return refusal(
-            f"nothing in it says which labels its first output `{details['output']}` may have; "
-            "export a number for each label, (n, k), as the first output"
-        )
+        return {
+            "refused": f"nothing in it says which labels its first output `{details['output']}` "
+            "may have; export a number for each label, (n, k), as the first output"
+        }
     if is_float and found.ndim == 2:  # noqa: PLR2004  # (n, k)
         details["chosen"] = "argmax"
         return {"task": "label", "labels": labels or list(range(found.shape[1]))}
-    return refusal(
-        f"expected one label or number per instance, or a number for each label, found shape "
-        f"{found.shape[1:]} in its first output `{details['output']}`"
-    )
+    return {
+        "refused": "expected one label or number per instance, or a number for each label, found "
+        f"shape {found.shape[1:]} in its first output `{details['output']}`"
+    }
 
 
 def labels_in(file: str) -> list[Any] | None:
@@ -94,11 +94,6 @@ def labels_in(file: str) -> list[Any] | None:
             if attribute.name in LABELS and (attribute.ints or attribute.strings):
                 found = [*attribute.ints, *attribute.strings]
     return found and [label.decode() if isinstance(label, bytes) else label for label in found]
-
-
-def refusal(sentence: str) -> dict[str, Any]:
-    """Return what says that nothing can be started from the file."""
-    return {"refused": sentence}
 
 
 if __name__ == "__main__":

@@ -12,15 +12,15 @@ def facts(file: str, trusted: list[str]) -> dict[str, Any]:
     """Return what is known of the model, or why nothing can be started from it."""
     foreign = skops.io.get_untrusted_types(file=file)
     if unknown := sorted(set(foreign) - set(trusted)):
-        return refusal(
-            f"holds types that skops does not trust by itself: {', '.join(unknown)}; if you do, "
-            f'add TRUST="{" ".join(sorted(foreign))}"'
-        )
+        return {
+            "refused": f"holds types that skops does not trust by itself: {', '.join(unknown)}; "
+            f'if you do, add TRUST="{" ".join(sorted(foreign))}"'
+        }
     model = skops.io.load(file, trusted=foreign)
     width = getattr(model, "n_features_in_", None)
     if width is None or not hasattr(model, "predict"):
         kind = type(model).__name__
-        return refusal(f"expected a fitted estimator with `predict`, found a `{kind}`")
+        return {"refused": f"expected a fitted estimator with `predict`, found a `{kind}`"}
     names = getattr(model, "feature_names_in_", None)
     zeros: Any = np.zeros((2, width))
     if names is not None:
@@ -30,9 +30,9 @@ def facts(file: str, trusted: list[str]) -> dict[str, Any]:
     try:
         shape = np.shape(model.predict(zeros))
     except (TypeError, ValueError) as error:
-        return refusal(f"does not predict from numbers alone: {error}")
+        return {"refused": f"does not predict from numbers alone: {error}"}
     if shape != (2,):
-        return refusal(f"expected one label or number per instance, found shape {shape[1:]}")
+        return {"refused": f"expected one label or number per instance, found shape {shape[1:]}"}
     classes = getattr(model, "classes_", None)
     return {
         "task": "number" if classes is None else "label",
@@ -51,11 +51,6 @@ def ranges(model: Any) -> list[list[float]] | None:
     if mean is None or scale is None:
         return None
     return [[float(m - s), float(m + s)] for m, s in zip(mean, scale, strict=True)]
-
-
-def refusal(sentence: str) -> dict[str, Any]:
-    """Return what says that nothing can be started from the file."""
-    return {"refused": sentence}
 
 
 if __name__ == "__main__":

@@ -15,16 +15,16 @@ def facts(file: str) -> dict[str, Any]:
     try:
         booster = xgb.Booster(model_file=file)
     except xgb.core.XGBoostError as error:
-        return refusal(f"XGBoost cannot read it: {str(error).splitlines()[0]}")
+        return {"refused": f"XGBoost cannot read it: {str(error).splitlines()[0]}"}
     learner = json.loads(booster.save_config())["learner"]
     objective = learner["objective"]["name"]
     classes = int(learner["learner_model_param"]["num_class"])
     targets = int(learner["learner_model_param"].get("num_target", "1"))
     if targets > 1:
-        return refusal(f"expected one label or number per instance, found {targets} numbers")
+        return {"refused": f"expected one label or number per instance, found {targets} numbers"}
     kinds = zip(booster.feature_names or [], booster.feature_types or [], strict=False)
     if categories := [name for name, kind in kinds if kind == "c"]:
-        return refusal(f"expected numbers only, found categories: {', '.join(categories)}")
+        return {"refused": f"expected numbers only, found categories: {', '.join(categories)}"}
     is_label = objective in CHOSEN
     return {
         "task": "label" if is_label else "number",
@@ -33,11 +33,6 @@ def facts(file: str) -> dict[str, Any]:
         "columns": booster.feature_names,
         "details": {"chosen": CHOSEN[objective]} if is_label else {},
     }
-
-
-def refusal(sentence: str) -> dict[str, Any]:
-    """Return what says that nothing can be started from the file."""
-    return {"refused": sentence}
 
 
 if __name__ == "__main__":
