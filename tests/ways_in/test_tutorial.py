@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Final
 
 import pytest
 from markdown_it import MarkdownIt
+from newcomer import ROOT, clone_to, run
 
-ROOT: Final = Path(__file__).parents[2]
 BLOCKS: Final = [
     (token.info, token.content)
     for token in MarkdownIt().parse((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
@@ -23,11 +22,10 @@ BLOCKS: Final = [
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Path]:
     """Clone the repository as it is committed; stop what runs in the end."""
-    directory = tmp_path / "stevedore"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
+    directory = clone_to(tmp_path / "stevedore")
     yield directory
-    if os.environ.get("STEVEDORE_ENGINES"):
-        subprocess.run(["make", "stop", "NAME=clinic"], cwd=directory, check=False)
+    if _has_engine():
+        run("make", "stop", "NAME=clinic", cwd=directory)
 
 
 def test_the_tutorial_works(clone: Path, figure: Callable[[str], None]) -> None:
@@ -41,7 +39,7 @@ def test_the_tutorial_works(clone: Path, figure: Callable[[str], None]) -> None:
             case "sh" if "make compose" in text and not _has_engine():
                 break
             case "sh":
-                printed = _run(text, clone)
+                printed = run("sh", "-euc", text, cwd=clone)
             case "json":
                 assert _agree(json.loads(printed), json.loads(text)), printed
     else:
@@ -67,16 +65,3 @@ def _agree(found: object, shown: object) -> bool:
 
 def _has_engine() -> bool:
     return bool(os.environ.get("STEVEDORE_ENGINES"))
-
-
-def _run(commands: str, directory: Path) -> str:
-    done = subprocess.run(
-        ["sh", "-euc", commands],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{commands}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout
