@@ -126,6 +126,20 @@ def test_image(session: nox.Session, composition: str) -> None:
         check(session, "test-image", composition, COMPOSITIONS)
 
 
+# (only here
+@nox.session(python=PYTHON, tags=["default", "test"], allow_parallel=True)
+@nox.parametrize("composition", each(COMPOSITIONS))
+def test_stress(session: nox.Session, composition: str) -> None:
+    """Kill, overload and stop a composition's containers, which composing does not wait for."""
+    names, options = asked(session, COMPOSITIONS)
+    if composition not in names:
+        session.skip("not asked for")
+    install(session, "test")
+    with alone_with(f"image-{composition}"):
+        stevedore(session, "test-image", composition, ["-m", "stress", *options])
+
+
+# only here)
 @nox.session(python=PYTHON)
 def test_affected(session: nox.Session) -> None:
     """Test what a change affects and nothing else: `nox -s test_affected -- --since main`."""

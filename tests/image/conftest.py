@@ -23,6 +23,15 @@ sys.stdout.buffer.write(predict(load_model(sys.argv[1]), sys.stdin.buffer.read()
 """
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what puts an image under stress, unless tests are chosen: it takes as long again.
+
+    It is the server's code that stands it or does not, and that is the same in each composition.
+    """
+    if not (config.getoption("markexpr") or config.getoption("keyword")):
+        items[:] = [item for item in items if not item.get_closest_marker("stress")]
+
+
 @pytest.fixture(scope="session")
 def lock() -> dict[str, object]:
     """The composition's lock, as its file has it."""

@@ -11,6 +11,8 @@ import pytest
 from image_under_test import StartContainer
 from outside import Outside
 
+pytestmark = pytest.mark.stress
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 

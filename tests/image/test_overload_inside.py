@@ -21,6 +21,8 @@ from overload import MAX_QUEUED, SLACK, TIMES, Overload, overload, split_cores
 from raw_http import request
 from served import MODELS
 
+pytestmark = pytest.mark.stress
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 
@@ -28,6 +30,8 @@ PEAK_PER_S = 50
 """How many requests a second starved workers are to answer, more or less."""
 BODY_BYTES = 32 << 10
 """A millisecond of a model: so much that it hardly matters how often it is stopped meanwhile."""
+FLAGS = ("--publish=127.0.0.1::8000", "--env=STEVEDORE_SELF_TEST_INTERVAL_S=3600")
+"""Starved workers would take long for a self-test, which goes ahead of callers."""
 STARVE = """
 import os, signal, sys, time
 from pathlib import Path
@@ -105,9 +109,7 @@ def test_overload_inside_the_image(
     """What a model can answer it goes on answering; all else is 429 at once, and probes answer."""
     if times != scale(10, times):
         pytest.skip("it takes a machine that does nothing else")
-    container = start_container(
-        "--publish=127.0.0.1::8000", f"--env=STEVEDORE_MAX_QUEUED={MAX_QUEUED}"
-    )
+    container = start_container(*FLAGS, f"--env=STEVEDORE_MAX_QUEUED={MAX_QUEUED}")
     found = overload_inside(
         container, own_core, times=times, for_s=scale(4, 60), rounds=scale(3, 6)
     )
@@ -122,6 +124,6 @@ def test_a_queue_without_bound_inside_is_seen(
     start_container: StartContainer, own_core: set[int]
 ) -> None:
     """Where nothing is refused, what is accepted waits too long."""
-    container = start_container("--publish=127.0.0.1::8000", "--env=STEVEDORE_MAX_QUEUED=100000")
+    container = start_container(*FLAGS, "--env=STEVEDORE_MAX_QUEUED=100000")
     found = overload_inside(container, own_core, times=4, for_s=1.5)
     assert any(fault.startswith("accepted p99") for fault in found.faults(SLACK))

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from image_under_test import StartContainer, engine
 
+pytestmark = pytest.mark.stress
+
 Figure = Callable[[str], None]
 Scale = Callable[[int, int], int]
 

@@ -10,6 +10,8 @@ import pytest
 from image_under_test import Container, StartContainer, engine
 from outside import Outside
 
+pytestmark = pytest.mark.stress
+
 GOES_ON_S = 1.0
 """How long callers send on after the signal, as a load balancer does that learns of it late."""
 

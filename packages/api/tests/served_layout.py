@@ -84,6 +84,16 @@ class Server:
         """Return the front's log, line by line; a line that is not JSON fails here."""
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
+    def await_lines(self, count: int, limit_s: float = 10, **fields: Json) -> list[dict[str, Json]]:
+        """Return the lines with these fields, once there are so many: answers are sent first."""
+        begun = time.monotonic()
+        while time.monotonic() - begun < limit_s:
+            lines = [line for line in self.lines() if fields.items() <= line.items()]
+            if len(lines) >= count:
+                return lines
+            time.sleep(0.02)
+        raise AssertionError(f"{lines}, not {count} lines with {fields}, within {limit_s} s")
+
     def stop(self) -> int:
         """Send SIGTERM and return the exit status."""
         self.process.send_signal(signal.SIGTERM)

@@ -110,7 +110,7 @@ def test_nothing_answers_for_another_origin(shared: Server) -> None:
 
 def line_of(server: Server, request_id: str) -> dict[str, object]:
     """Return the one line of a request."""
-    (line,) = [line for line in server.lines() if line.get("request_id") == request_id]
+    (line,) = server.await_lines(1, request_id=request_id)
     return line
 
 
@@ -290,6 +290,5 @@ def test_every_line_of_the_log_is_json(shared: Server) -> None:
     with RawConnection(shared.url) as connection:
         connection.send(b"\x00\r\n\r\n")
         assert connection.answer().status == 400
-    lines = shared.lines()
-    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
-    assert "uvicorn.error" in {line["logger"] for line in lines}
+    assert shared.await_lines(1, logger="uvicorn.error")
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in shared.lines())

@@ -87,13 +87,7 @@ def test_a_call_whose_deadline_passed_in_the_queue_never_runs(
 
 def status_of(server: Server, request_id: str, limit_s: float) -> object:
     """Return the status in the log line of a request, which must come in time."""
-    begun = time.monotonic()
-    while time.monotonic() - begun < limit_s:
-        for line in server.lines():
-            if line.get("request_id") == request_id:
-                return line["status"]
-        time.sleep(0.02)
-    raise AssertionError(f"no line of `{request_id}` within {limit_s} s")
+    return server.await_lines(1, limit_s, request_id=request_id)[0]["status"]
 
 
 def test_a_call_whose_client_left_the_queue_never_runs(

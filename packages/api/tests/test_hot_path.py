@@ -344,15 +344,9 @@ def test_a_caller_that_leaves_disturbs_nobody(shared: Server) -> None:
         time.sleep(0.2)
     with RawConnection(shared.url) as connection:
         connection.send(request("POST", PREDICT, JSON, "X-Request-Id: gone", "Content-Length: 9"))
-    begun = time.monotonic()
-    left: dict[object, object] = {}
-    while set(left) < {"left", "gone"} and time.monotonic() - begun < 3:
-        left = {
-            line["request_id"]: line["status"]
-            for line in shared.lines()
-            if line.get("request_id") in {"left", "gone"}
-        }
-    assert left == {"left": 499, "gone": 499}
+    for request_id in ("left", "gone"):
+        (line,) = shared.await_lines(1, request_id=request_id)
+        assert line["status"] == 499
 
 
 @pytest.mark.parametrize(

@@ -59,5 +59,5 @@ def test_a_trace_is_logged(shared: Server) -> None:
     shared.client.post("/models/one/predict", json={"do": "echo"}, headers=headers)
     shared.client.get("/list", headers=headers)
     shared.client.get("/list", headers={"x-request-id": "traced"})
-    lines = [line for line in shared.lines() if line.get("request_id") == "traced"]
+    lines = shared.await_lines(3, request_id="traced")
     assert [line.get("trace_id") for line in lines] == [TRACE, TRACE, None]
