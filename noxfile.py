@@ -222,8 +222,8 @@ def docs(session: nox.Session) -> None:
         session.run("python", "tests/mutants/mutant_table.py")
         return
     with alone_with("port-8000"), alone_with("image-bundle"):
-        documents = ["tests/docs", "tests/faults", "tests/mutants", "tests/mutation"]
-        session.run("pytest", *documents, *session.posargs)
+        documents = ["docs", "faults", "mutants", "mutation", "newcomer"]
+        session.run("pytest", *(f"tests/{name}" for name in documents), *session.posargs)
 
 
 @nox.session(python=PYTHON, tags=["test"], allow_parallel=True)

@@ -4,8 +4,6 @@
 """
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -13,10 +11,10 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from newcomer import STEVEDORE, clone_to, run
 
 from stevedore_build.scaffolds.frameworks import frameworks
 
-ROOT: Final = Path(__file__).parents[2]
 PATCHES: Final = Path(__file__).parent / "patches"
 TASKS: Final = ("label", "number")
 HERE: Final = [name for name in frameworks() if name != "torch"]
@@ -30,11 +28,7 @@ Make = Callable[[str, str], Path]
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Clone the repository as it is committed."""
-    directory = tmp_path_factory.mktemp("scaffolds") / "stevedore"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
-    for key, value in (("name", "tests"), ("email", "tests@tests.invalid")):
-        subprocess.run(["git", "config", f"user.{key}", value], cwd=directory, check=True)
-    return directory
+    return clone_to(tmp_path_factory.mktemp("scaffolds") / "stevedore")
 
 
 @pytest.fixture(scope="module")
@@ -92,9 +86,9 @@ def test_all_in_one_composition(clone: Path, make: Make) -> None:
 def test_code_is_clean(clone: Path, make: Make, framework: str) -> None:
     """What is generated, and for a framework's values, passes linter, formatter and types."""
     for place in (make(framework, task) for task in TASKS):
-        run(clone, sys.executable, "-m", "ruff", "check", str(place))
-        run(clone, sys.executable, "-m", "ruff", "format", "--check", str(place))
-        run(clone, sys.executable, "-m", "mypy", "--ignore-missing-imports", str(place))
+        run(sys.executable, "-m", "ruff", "check", str(place), cwd=clone)
+        run(sys.executable, "-m", "ruff", "format", "--check", str(place), cwd=clone)
+        run(sys.executable, "-m", "mypy", "--ignore-missing-imports", str(place), cwd=clone)
 
 
 @pytest.mark.parametrize(
@@ -108,15 +102,16 @@ def test_few_lines_make_it_real(
     Counted are lines added and removed by hand; what training writes is not.
     """
     stevedore(clone, "new-model", name, "--framework", "sklearn", "--task", task)
-    run(clone, "git", "commit", "--quiet", "--message", f"Make {name}", "--", f"models/{name}")
-    run(clone, "git", "apply", str(PATCHES / f"{name}.patch"))
-    counted = run(clone, "git", "diff", "--numstat", "--", f"models/{name}").splitlines()
+    made = f"models/{name}"
+    run("git", "commit", "--quiet", "--message", f"Make {name}", "--", made, cwd=clone)
+    run("git", "apply", str(PATCHES / f"{name}.patch"), cwd=clone)
+    counted = run("git", "diff", "--numstat", "--", made, cwd=clone).splitlines()
     changed = sum(int(n) for line in counted for n in line.split("\t")[:2])
     record_property("changed_lines", changed)
     print(f"{name}: {changed} lines changed")  # noqa: T201 - the figure
     assert 0 < changed <= MOST_CHANGED_LINES
     stevedore(clone, "train-model", name)
-    check_alone(clone, clone / "models" / name)
+    check_alone(clone, clone / made)
 
 
 def check_started(clone: Path, name: str, file: Path) -> Path:
@@ -133,14 +128,4 @@ def check_alone(clone: Path, place: Path) -> None:
 
 def stevedore(clone: Path, *arguments: str) -> str:
     """Run a command of `ml-stevedore` in the clone."""
-    return run(clone, sys.executable, "-m", "stevedore_build", *arguments)
-
-
-def run(directory: Path, *command: str) -> str:
-    """Run a command that has to succeed, and return what it printed."""
-    environment = {**os.environ, "VIRTUAL_ENV": ""}
-    done = subprocess.run(
-        command, cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    return run(*STEVEDORE, *arguments, cwd=clone)

@@ -1,33 +1,19 @@
 """The way in without this repository: its wheels, an empty directory, and the README's commands."""
 
-import http.client
-import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from socket import socket
 from typing import Final
 
 import pytest
+from newcomer import ROOT, STEVEDORE, ask, await_ready, free_port, run, served
 
 from stevedore_build.store import Store
 from stevedore_build.wheels.building import build_wheels
 from stevedore_build.workspace import Workspace
 
-ROOT: Final = Path(__file__).parents[2]
 ENGINES: Final = os.environ.get("STEVEDORE_ENGINES", "").split()
-LIMIT_S: Final = 300
-AUTHOR: Final = {
-    f"GIT_{role}_{key}": value
-    for role in ("AUTHOR", "COMMITTER")
-    for key, value in (("NAME", "tests"), ("EMAIL", "tests@tests.invalid"))
-}
 
 
 @pytest.fixture(scope="module")
@@ -39,25 +25,8 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (room / "wheels").mkdir()
     for wheel in wheels.values():
         shutil.copy(wheel.path, room / "wheels")
-    init = ["-m", "stevedore_build", "init", "models", "--wheels", str(room / "wheels")]
-    run(sys.executable, *init, cwd=room)
+    run(*STEVEDORE, "init", "models", "--wheels", str(room / "wheels"), cwd=room)
     return room / "models"
-
-
-def run(*command: str, cwd: Path, **variables: str) -> str:
-    """Return what a command prints that succeeds."""
-    done = subprocess.run(
-        command,
-        cwd=cwd,
-        env={**os.environ, **AUTHOR, **variables},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = f"{command}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    assert done.returncode == 0, said
-    return done.stdout
 
 
 def test_all_is_committed_and_locked(started: Path) -> None:
@@ -77,7 +46,7 @@ def test_doctor(started: Path) -> None:
 def test_make_serve(started: Path) -> None:
     """`make serve` answers."""
     port = free_port()
-    with served(started, port):
+    with served("make", "serve", f"PORT={port}", cwd=started, port=port):
         assert predicted(port) == pytest.approx([0.9, 20.8], abs=0.1)
 
 
@@ -122,56 +91,9 @@ def test_own_pins_are_kept(started: Path) -> None:
     assert (started / "requirements/stevedore.txt").read_text("utf-8") == before
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket() as reserved:
-        reserved.bind(("127.0.0.1", 0))
-        port: int = reserved.getsockname()[1]
-        return port
-
-
 def predicted(port: int) -> object:
     """Return what the example predicts for 0 and 10, once it is ready."""
-    give_up = time.monotonic() + LIMIT_S
-    while True:
-        try:
-            status, _ = ask(port, "GET", "/readyz")
-            if status == http.HTTPStatus.OK:
-                break
-        except OSError:
-            pass
-        assert time.monotonic() < give_up
-        time.sleep(0.1)
+    await_ready(port)
     status, answer = ask(port, "POST", "/models/line/predict", "[0, 10]")
-    assert status == http.HTTPStatus.OK
+    assert status == 200
     return answer
-
-
-def ask(port: int, method: str, path: str, body: str | None = None) -> tuple[int, object]:
-    """Return the status and the body of one answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request(method, path, body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        return answer.status, json.loads(answer.read())
-    finally:
-        connection.close()
-
-
-@contextmanager
-def served(directory: Path, port: int) -> Iterator[None]:
-    """Run `make serve` meanwhile."""
-    with (directory.parent / "serve.log").open("wb") as log:
-        process = subprocess.Popen(
-            ["make", "serve", f"PORT={port}"],
-            cwd=directory,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            yield
-        finally:
-            os.killpg(process.pid, signal.SIGTERM)
-            process.wait(60)

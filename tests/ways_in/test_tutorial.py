@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,24 +9,25 @@ from typing import Final
 
 import pytest
 from markdown_it import MarkdownIt
+from newcomer import ROOT, clone_to, run
 
-ROOT: Final = Path(__file__).parents[2]
 BLOCKS: Final = [
     (token.info, token.content)
     for token in MarkdownIt().parse((ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8"))
     if token.type == "fence"
 ]
 """Language and text of each block, from top to bottom."""
+ENGINE: Final = next(iter(os.environ.get("STEVEDORE_ENGINES", "").split()), "")
+"""A newcomer has one."""
 
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Iterator[Path]:
     """Clone the repository as it is committed; stop what runs in the end."""
-    directory = tmp_path / "stevedore"
-    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
+    directory = clone_to(tmp_path / "stevedore")
     yield directory
-    if os.environ.get("STEVEDORE_ENGINES"):
-        subprocess.run(["make", "stop", "NAME=clinic"], cwd=directory, check=False)
+    if ENGINE:
+        run("make", "stop", "NAME=clinic", cwd=directory, ENGINE=ENGINE)
 
 
 def test_the_tutorial_works(clone: Path, figure: Callable[[str], None]) -> None:
@@ -38,10 +38,10 @@ def test_the_tutorial_works(clone: Path, figure: Callable[[str], None]) -> None:
         match language:
             case "python":
                 (clone / "fit.py").write_text(text, encoding="utf-8")
-            case "sh" if "make compose" in text and not _has_engine():
+            case "sh" if "make compose" in text and not ENGINE:
                 break
             case "sh":
-                printed = _run(text, clone)
+                printed = run("sh", "-euc", text, cwd=clone, ENGINE=ENGINE)
             case "json":
                 assert _agree(json.loads(printed), json.loads(text)), printed
     else:
@@ -63,20 +63,3 @@ def _agree(found: object, shown: object) -> bool:
     if isinstance(found, list) and isinstance(shown, list):
         return len(found) == len(shown) and all(map(_agree, found, shown))
     return shown in ("…", found)
-
-
-def _has_engine() -> bool:
-    return bool(os.environ.get("STEVEDORE_ENGINES"))
-
-
-def _run(commands: str, directory: Path) -> str:
-    done = subprocess.run(
-        ["sh", "-euc", commands],
-        cwd=directory,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{commands}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
-    return done.stdout

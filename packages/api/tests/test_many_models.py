@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
-pytestmark = pytest.mark.clock
-
 COUNT = 100
 LIMIT_S = 0.05
 SLACK = 3  # a machine that does other things at the same time
@@ -52,6 +50,7 @@ def is_bounded(slowest: float) -> bool:
     return slowest < LIMIT_S * SLACK
 
 
+@pytest.mark.clock
 @pytest.mark.fault("H6")
 def test_a_hundred_models(
     make_layout: MakeLayout,

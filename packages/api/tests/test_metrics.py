@@ -6,8 +6,6 @@ import pytest
 
 from stevedore_api.metrics import Histogram, Metrics
 
-pytestmark = pytest.mark.clock
-
 
 def test_a_histogram_counts_up_to_each_bound() -> None:
     """A value on a bound is within it; one beyond all is within infinity only."""
@@ -45,6 +43,7 @@ def test_a_call_that_no_worker_got_only_waited() -> None:
     assert metrics.models["a"].ran.buckets()[-1] == ("+Inf", 1.0)
 
 
+@pytest.mark.clock
 def test_counting_costs_little() -> None:
     """All that is counted for one request takes a fraction of what answering it does."""
     metrics = Metrics(["a"])

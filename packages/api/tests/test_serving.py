@@ -8,8 +8,6 @@ import time
 import pytest
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
-pytestmark = pytest.mark.clock
-
 
 @pytest.fixture
 def server(make_layout: MakeLayout, serve: Serve) -> Server:
@@ -30,6 +28,7 @@ def test_predicts(server: Server) -> None:
     assert (answer.status_code, answer.json()) == (200, [1, 2.5, "x", None])
 
 
+@pytest.mark.clock
 def test_a_slow_predict_delays_neither_liveness_nor_another_group(server: Server) -> None:
     """While one group works for 1.5 s, liveness and another group's predictions answer at once."""
     slow = threading.Thread(
@@ -51,6 +50,7 @@ def test_a_slow_predict_delays_neither_liveness_nor_another_group(server: Server
     assert max(slowest.values()) < 0.3, slowest
 
 
+@pytest.mark.clock
 def test_a_call_over_the_deadline_is_504_and_a_new_worker_takes_over(server: Server) -> None:
     """The deadline answers the caller; the limit of the call replaces the worker."""
     before = server.post("/models/own/predict", {"do": "pid"}).json()

@@ -12,8 +12,6 @@ import soak
 from callers import Failure
 from served_layout import Server
 
-pytestmark = pytest.mark.clock
-
 Scale = Callable[[int, int], int]
 
 
@@ -25,6 +23,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     running.clean_up()
 
 
+@pytest.mark.clock
 def test_nothing_fails_that_was_not_asked_for(server: Server, scale: Scale) -> None:
     """Every fault happens, and only what it accounts for is lost."""
     seconds = scale(8, 300)
@@ -49,6 +48,7 @@ def disappoint(_server: Server, _: random.Random) -> Mapping[str, int]:
     raise AssertionError("answered")
 
 
+@pytest.mark.clock
 def test_what_was_not_asked_for_is_told(server: Server) -> None:
     """A failure that its fault does not account for is one too many, and so is a wrong answer."""
     faults = (kill_secretly, disappoint)

@@ -17,8 +17,6 @@ import served_layout
 from raw_http import RawConnection, request
 from served_layout import MakeLayout, Model, Serve, Server, is_running, obedient
 
-pytestmark = pytest.mark.clock
-
 Scale = Callable[[int, int], int]
 Figure = Callable[[str], None]
 
@@ -87,6 +85,7 @@ def stop_under_load(server: Server, *, go_on_s: float) -> tuple[Clients, float, 
     return clients, time.monotonic() - begun, status
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B1")
 def test_nothing_accepted_is_lost(layout: Path, serve: Serve, scale: Scale, figure: Figure) -> None:
     """What arrives while a load balancer learns of it is answered, and so is what runs then."""
@@ -114,6 +113,7 @@ def test_callers_who_are_not_waited_for_are_lost(layout: Path, serve: Serve) -> 
     assert clients.lost
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B1")
 def test_readiness_ends_at_once(layout: Path, serve: Serve) -> None:
     """While it serves on, a front says that it is not ready, and closes the connections it uses."""
@@ -198,6 +198,7 @@ def test_a_front_that_waits_for_a_hung_call(layout: Path, serve: Serve) -> None:
             server.process.wait(2.5)
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B3")
 @pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
 def test_a_second_signal_ends_all_at_once(
@@ -219,6 +220,7 @@ def test_a_second_signal_ends_all_at_once(
     figure(f"{signal.Signals(second).name} after SIGTERM: gone within {seconds:.2f} s")
 
 
+@pytest.mark.clock
 def test_a_person_need_not_wait(layout: Path, serve: Serve) -> None:
     """SIGINT comes from a terminal, where no load balancer has to learn anything."""
     server = serve(layout, drain_delay_s="20")
@@ -227,6 +229,7 @@ def test_a_person_need_not_wait(layout: Path, serve: Serve) -> None:
     assert (status, seconds < 2) == (0, True)
 
 
+@pytest.mark.clock
 @pytest.mark.fault("B2")
 def test_a_front_that_hangs_itself_ends_too(layout: Path) -> None:
     """Whatever keeps the event loop from ending, two seconds after all other times it is over."""

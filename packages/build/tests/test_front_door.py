@@ -1,13 +1,23 @@
 """`make` and `nox`: what they say where something is missing."""
 
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[3]
+INPUTS = sorted((*ROOT.glob("requirements/*.in"), *ROOT.glob("benchmarks/requirements/*.in")))
+WITH_OURS = {
+    file: packages
+    for file in INPUTS
+    if (packages := re.findall(r"^-e \./(packages/\w+)", file.read_text("utf-8"), re.MULTILINE))
+}
+"""Which packages of ours a locked set of tools is installed for."""
 
 
 @pytest.fixture
@@ -115,3 +125,20 @@ def test_names_of_sessions(checkout: Path) -> None:
     assert status == 0
     for session in ("test_model(iris)", "test_composition(bundle)", "test_package(core)"):
         assert session in said
+
+
+@pytest.mark.parametrize(
+    ("file", "packages"), WITH_OURS.items(), ids=[file.stem for file in WITH_OURS]
+)
+def test_tools_have_what_ours_require(file: Path, packages: list[str]) -> None:
+    """What a package of ours requires is pinned beside it: `make lock-tools` adds what is new."""
+    locked = file.with_suffix(".txt").read_text("utf-8")
+    pins = dict(re.findall(r"^([a-z0-9-]+)==(\S+)", locked, re.MULTILINE))
+    projects = [tomllib.loads((ROOT / name / "pyproject.toml").read_text()) for name in packages]
+    required = [Requirement(line) for each in projects for line in each["project"]["dependencies"]]
+    assert [
+        str(wanted)
+        for wanted in required
+        if not wanted.name.startswith("ml-py-stevedore-")
+        and (wanted.name not in pins or pins[wanted.name] not in wanted.specifier)
+    ] == []

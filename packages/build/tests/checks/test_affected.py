@@ -84,6 +84,7 @@ def test_what_nobody_runs_on(committed: Workspace, file: str) -> None:
         "packages/core/pyproject.toml",
         "packages/build/src/stevedore_build/layouts/layers.py",
         "requirements/test.txt",
+        "conftest.py",
         "pyproject.toml",
     ],
 )

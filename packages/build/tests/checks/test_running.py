@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import tiny
 
+from stevedore_build.checks import running
 from stevedore_build.checks.running import (
     check_composition,
     check_model,
@@ -251,6 +252,14 @@ def test_server_that_does_not_start(workspace: Workspace) -> None:
     assert str(caught.value) == (
         "the server of the composition ended with 1; it said:\nI would rather not\n"
     )
+
+
+@pytest.mark.parametrize("file", ["conftest.py", "pyproject.toml", "requirements/test.txt"])
+def test_what_all_tests_take_from_the_root(workspace: Workspace, file: str) -> None:
+    """Marks, fixtures, settings and tools decide what a test comes to: each of them counts."""
+    before = running.test_inputs([], workspace)
+    tiny.write(workspace.root / file, "# changed\n")
+    assert running.test_inputs([], workspace) != before
 
 
 def test_other_python(workspace: Workspace, tmp_path: Path) -> None:

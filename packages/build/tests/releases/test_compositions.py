@@ -366,13 +366,14 @@ def test_uncommitted(repository: Workspace) -> None:
     """Whatever a release reads has to be committed; what it does not read may be in work."""
     tiny.write(repository.root / "models/iris/notes.txt", "no part of it\n")
     tiny.write(repository.root / "models/adder/notes.txt", "new\n")
+    tiny.write(repository.root / "conftest.py", "")
     change(repository, PIN, "# One", "# Only one")
     with pytest.raises(ReleaseRefused) as refused:
         release(repository, "patch")
     assert str(refused.value) == (
         "a release is made of what is committed, and these files differ: "
-        "`compositions/pair/composition.toml`, `models/adder/notes.txt`; commit them or put them "
-        "aside"
+        "`compositions/pair/composition.toml`, `conftest.py`, `models/adder/notes.txt`; commit "
+        "them or put them aside"
     )
 
 

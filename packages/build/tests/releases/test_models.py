@@ -202,9 +202,11 @@ def test_not_committed(adder: Workspace) -> None:
     announce(adder)
     change(adder, MODEL / "CHANGELOG.md", "Surer.", "Surest.")
     tiny.write(adder.root / MODEL / "more.py", "")
+    tiny.write(adder.root / "conftest.py", "")
     assert refused(adder, "patch") == (
         "a release is made of what is committed, and these files differ: "
-        "`models/adder/CHANGELOG.md`, `models/adder/more.py`; commit them or put them aside"
+        "`models/adder/CHANGELOG.md`, `conftest.py`, `models/adder/more.py`; commit them or put "
+        "them aside"
     )
 
 

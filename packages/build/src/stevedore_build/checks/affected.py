@@ -22,6 +22,7 @@ from stevedore_core.lock import Lock
 __all__ = ["Affected", "affected_since"]
 
 _EVERYTHING: Final = (
+    "conftest.py",
     "packages/build/pyproject.toml",
     "packages/build/src",
     "packages/core/pyproject.toml",

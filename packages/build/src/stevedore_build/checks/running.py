@@ -147,7 +147,7 @@ def test_inputs(tests: Sequence[Path], workspace: Workspace) -> dict[str, str]:
     return {
         "tests": content_of(*tests),
         "tools": content_of(workspace.root / "requirements" / "test.txt"),
-        "settings": content_of(workspace.root / "pyproject.toml"),
+        "settings": content_of(workspace.root / "pyproject.toml", workspace.root / "conftest.py"),
         "build": content_of(Path(__file__).parents[1]),
     }
 

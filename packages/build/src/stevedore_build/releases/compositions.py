@@ -45,6 +45,7 @@ _SHARED: Final = (
     "tests/composition",
     "tests/image",
     "requirements",
+    "conftest.py",
     "pyproject.toml",
 )
 """What else than a composition and its models a release is made from."""

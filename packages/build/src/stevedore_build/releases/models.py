@@ -33,7 +33,7 @@ from stevedore_core.strict_json import Json
 
 __all__ = ["ModelRelease", "release_model"]
 
-_SHARED: Final = ("packages/core", "requirements", "pyproject.toml")
+_SHARED: Final = ("packages/core", "requirements", "conftest.py", "pyproject.toml")
 """What the tests of a model read beside the model itself."""
 
 _STATIC: Final = r'^version *= *(["\'])(?P<version>.+?)\1'
