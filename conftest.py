@@ -3,7 +3,8 @@
 `@pytest.mark.fault("G2")` says that a test brings about the fault of row G2, `control` that it
 shows the detector of that row failing on something broken. `nox -s faults` makes the table.
 `clock` says that a test watches the clock: `nox -s test_clock` runs it. `stress` says that it
-puts an image's server under stress, which composing does not wait for: `nox -s test_stress`.
+puts a server under stress and wants both processors; composing an image does not wait for it, and
+`nox -s test_stress` does it inside an image.
 """
 
 import json
@@ -25,7 +26,7 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"`STEVEDORE_FAULT_SCALE`: expected small or full, found `{SCALE}`")
     config.addinivalue_line("markers", "fault(row): brings about the fault of a row of the table")
     config.addinivalue_line("markers", "clock: watches the clock, and wants nothing beside it")
-    config.addinivalue_line("markers", "stress: puts an image under stress; `-m` asks for it")
+    config.addinivalue_line("markers", "stress: puts a server under stress; wants both processors")
     config.addinivalue_line("markers", "control(row): shows that a row's detector can fail")
 
 

@@ -14,7 +14,7 @@ from overload import MAX_QUEUED, SLACK, TIMES, Overload, overload, split_cores
 from raw_http import request
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
-pytestmark = pytest.mark.clock
+pytestmark = [pytest.mark.clock, pytest.mark.stress]
 
 CALL_S = 0.02
 RECOVERY_LIMIT_S = 2.0

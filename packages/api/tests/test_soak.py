@@ -24,6 +24,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 
 
 @pytest.mark.clock
+@pytest.mark.stress
 def test_nothing_fails_that_was_not_asked_for(server: Server, scale: Scale) -> None:
     """Every fault happens, and only what it accounts for is lost."""
     seconds = scale(8, 300)
@@ -49,6 +50,7 @@ def disappoint(_server: Server, _: random.Random) -> Mapping[str, int]:
 
 
 @pytest.mark.clock
+@pytest.mark.stress
 def test_what_was_not_asked_for_is_told(server: Server) -> None:
     """A failure that its fault does not account for is one too many, and so is a wrong answer."""
     faults = (kill_secretly, disappoint)

@@ -26,6 +26,14 @@ _NAMES = os.environ.get("STEVEDORE_ENGINES", "podman docker").split()
 _REQUIRED = os.environ.get("STEVEDORE_REQUIRE_ENGINE") == "1"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_plugins() -> Iterator[None]:
+    """Pytest that a test starts loads none: that would take longer than the tests it runs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        yield
+
+
 @pytest.fixture(scope="session")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with what every tiny repository would make first, and all of them alike."""

@@ -1,11 +1,18 @@
 """What already passed is remembered by content."""
 
+import ast
+import tomllib
 from pathlib import Path
 
+import pytest
 import tiny
 
 from stevedore_build.checks.passed import already_passed, content_of, key_of, record_passed
+from stevedore_build.checks.running import composition_tests
 from stevedore_build.store import Store
+from stevedore_build.workspace import Workspace
+
+HERE = Workspace(root=Path(__file__).parents[4])
 
 
 def test_content(tmp_path: Path) -> None:
@@ -46,3 +53,26 @@ def test_record(tmp_path: Path) -> None:
     assert already_passed("model-iris", "k1", store=store)
     assert not already_passed("model-iris", "k2", store=store)
     assert not already_passed("model-digits", "k1", store=store)
+
+
+def imported_by(file: Path) -> set[str]:
+    """Return the modules that a file imports, by the first part of their names."""
+    nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    plain = {name.name for node in nodes if isinstance(node, ast.Import) for name in node.names}
+    return plain | {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("composition", HERE.compositions())
+def test_what_recorded_tests_share_is_in_their_key(composition: str) -> None:
+    """What tests of an image import lies beside them, or its change would not count.
+
+    Tests that are marked `stress` are left out: of them nothing is recorded.
+    """
+    settings = tomllib.loads((HERE.root / "pyproject.toml").read_text("utf-8"))
+    shared = settings["tool"]["pytest"]["ini_options"]["pythonpath"]
+    anywhere = {file.stem for place in shared for file in (HERE.root / place).glob("*.py")}
+    places = (HERE.root / "tests" / "image", *composition_tests(composition, HERE))
+    files = [file for place in places for file in place.glob("*.py")]
+    recorded = [file for file in files if "mark.stress" not in file.read_text("utf-8")]
+    imported = set().union(*map(imported_by, recorded))
+    assert imported & anywhere - {file.stem for file in files} == set()

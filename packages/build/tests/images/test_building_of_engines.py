@@ -153,8 +153,10 @@ def test_changed_lock_is_built(
 def test_sizes(engine: Engine, base: Base, lock: Lock, make_layer: MakeLayer, store: Store) -> None:
     """Each layer's size is told by its name, the base's first."""
     image = build_image(lock, engine=engine, base=base, layers=layers(make_layer), store=store)
-    names = [name for name, _ in image.layer_bytes]
-    assert names == ["base", "default", "own", "iris", "digits", "composition"]
+    assert [name for name, _ in image.layer_bytes] == [
+        *("base", "environments/default", "own"),
+        *("models/iris", "models/digits", "composition"),
+    ]
     assert all(size > 0 for _, size in image.layer_bytes)
 
 
