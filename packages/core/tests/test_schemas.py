@@ -1,6 +1,8 @@
 """`Schema`: what compiles, what is refused and in which words, and that nothing is ever fetched."""
 
 import json
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -276,14 +278,55 @@ def test_the_error_holds_the_violations() -> None:
 
 def test_too_many_arrays_are_refused_though_they_fit() -> None:
     """What reads and checks numbers at once is not asked for what no reader takes."""
-    schema = Schema.compile(
-        {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}, where="s"
-    )
+    schema: Json = {"type": "number"}
+    for _ in range(3):
+        schema = {"type": "array", "items": schema}
+    body = b"[" + b"[[]]," * (MAX_CONTAINERS // 2) + b"[]]"
     with pytest.raises(BodyNotJson, match="more than 500000 arrays and objects"):
-        schema.read(b"[" + b"[]," * MAX_CONTAINERS + b"[]]")
+        Schema.compile(schema, where="s").read(body)
 
 
 def test_what_is_nested_too_deep_is_refused_though_it_fits() -> None:
     """A schema that admits any depth lets none through that no reader takes."""
     with pytest.raises(BodyNotJson, match="nested more than 64 levels deep"):
         Schema.compile({"type": "array"}, where="s").read(b"[" * 65 + b"]" * 65)
+
+
+class Watched(bytes):
+    """A body that notes what is looked for in it."""
+
+    looked_for: list[object]
+
+    def count(self, part: Any, *ends: Any) -> int:
+        """Note it, and count."""
+        self.looked_for.append(part)
+        return super().count(part, *ends)
+
+    def __contains__(self, part: Any) -> bool:
+        """Note it, and look."""
+        self.looked_for.append(part)
+        return super().__contains__(part)
+
+
+@pytest.mark.parametrize(
+    ("body", "looked_for"),
+    [
+        (b"[0%s]" % (b" " * (2 * MAX_CONTAINERS - 3)), []),
+        (b"[0%s]" % (b" " * (2 * MAX_CONTAINERS - 2)), [b"[", b"{"]),
+        (b"[%s]" % b",".join([b"[[]]"] * (MAX_CONTAINERS // 2 - 1) + [b"[]"]), [b"[", b"{"]),
+        (b"[-1%s]" % (b" " * 2 * MAX_CONTAINERS), [b"[", b"{", b'"']),
+    ],
+    ids=["too short to hold too many", "a byte more", "as many as may be", "what does not fit"],
+)
+def test_brackets_are_counted_once_and_where_there_may_be_too_many(
+    body: bytes, looked_for: list[bytes]
+) -> None:
+    """Each takes two bytes at least; the reader of all else does not count them again."""
+    schema: Json = {"type": "number", "minimum": 0}
+    for _ in range(3 if b"[[" in body else 1):
+        schema = {"type": "array", "items": schema}
+    watched = Watched(body)
+    watched.looked_for = []
+    with suppress(PayloadInvalid):
+        Schema.compile(schema, where="s").read(watched)
+    assert watched.looked_for == looked_for

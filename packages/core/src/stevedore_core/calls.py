@@ -95,12 +95,7 @@ def _run(
 
 
 def _envelope_payload(name: str, envelope: Json) -> Json:
-    """Return the payload of an envelope addressed to the model `name`.
-
-    Raises:
-        EnvelopeInvalid: It is not an object with `predictor` and `payload`.
-        ModelUnknown: It is addressed to another model.
-    """
+    """Return the payload of an envelope addressed to the model `name`."""
     if not isinstance(envelope, dict) or not {"predictor", "payload"} <= envelope.keys():
         raise EnvelopeInvalid('expected an object like {"predictor": "<model>", "payload": …}')
     if envelope["predictor"] != name:
