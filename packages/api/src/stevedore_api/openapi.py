@@ -6,38 +6,19 @@ that way; then the document links to it where the author's file is served.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stevedore_api import problems
 from stevedore_api.catalogue import Catalogue, ServedModel
+from stevedore_core.keywords import LATEST, MANY_SCHEMAS, NAMED_SCHEMAS, ONE_SCHEMA
 from stevedore_core.strict_json import Json
 
 __all__ = ["REQUIRED", "document"]
 
 REQUIRED = "x-required"
 """Says in FastAPI's schema of a parameter that the route refuses to do without it by itself."""
-_DRAFT_2020_12 = "https://json-schema.org/draft/2020-12/schema"
 _UNMOVABLE = frozenset({"$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"})
-_SUBSCHEMAS_BY_NAME = frozenset(
-    {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
-)
-_LISTS_OF_SUBSCHEMAS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems"})
-_SUBSCHEMA = frozenset(
-    {
-        "additionalProperties",
-        "contains",
-        "contentSchema",
-        "else",
-        "if",
-        "items",
-        "not",
-        "propertyNames",
-        "then",
-        "unevaluatedItems",
-        "unevaluatedProperties",
-    }
-)
 
 _PROBLEMS = {
     problems.STATUS[code]: problems.TITLES[code]
@@ -58,24 +39,20 @@ _PROBLEMS = {
 """What predict and score answer when they do not answer; of several with one status, the usual."""
 
 _COMPONENTS = "#/components/schemas/"
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": f"{_COMPONENTS}Problem"}}}
+_PROBLEM_CONTENT = {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_COMPONENTS}Problem"}}}
 
 
 class _UnmovableError(Exception):
     """The schema works only where it stands."""
 
 
-def document(
-    general: dict[str, Any], catalogue: Catalogue, *, title: str, version: str
-) -> dict[str, Any]:
+def document(general: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """Add the models' paths to the general document that FastAPI made of its own routes.
 
     Args:
         general: FastAPI's document; its paths with `{name}` become one path for each model, those
             with `{version}` one for each version of a model that has several.
         catalogue: The models; those that are loaded bring their schemas.
-        title: The title of the document.
-        version: Its version.
     """
     components: dict[str, Any] = {"Problem": _PROBLEM_SCHEMA}
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -98,7 +75,7 @@ def document(
     tags = [{"name": m.key, "description": f"Model {m.name} {m.version}"} for m in catalogue]
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": general["info"],
         "tags": [*tags, *({"name": name} for name in ("all models", "health", "catalogue"))],
         "paths": dict(paths),
         "components": {"schemas": components},
@@ -126,12 +103,10 @@ def _model_operation(
         key = _key(model, verb)
         components[key] = _movable(model, verb, prefix=f"{_COMPONENTS}{key}")
         examples = {"packaged": {"value": model.said(f"{verb}_example")}}
-    content = {"schema": _reference(model, verb), "examples": examples}
     return {
         "tags": [model.key],
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": _responses(f"What {verb} returned"),
+        **_exchanged(verb, _reference(model, verb), examples),
     }
 
 
@@ -195,21 +170,23 @@ def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
         "tags": ["all models"],
         "summary": f"{verb.capitalize()} with the model that the envelope names",
         "operationId": f"{verb}_envelope",
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": schema, "examples": examples}},
-        },
-        "responses": _responses(f"What {verb} returned"),
+        **_exchanged(verb, schema, examples),
     }
 
 
-def _responses(description: str) -> dict[str, Any]:
+def _exchanged(
+    verb: str, schema: Mapping[str, Any], examples: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Describe what predict or score is sent, and what it answers."""
+    content = {"schema": schema, "examples": examples}
+    returned = {"description": f"What {verb} returned", "content": {"application/json": {}}}
+    refusals = {
+        str(status): {"description": title, "content": _PROBLEM_CONTENT}
+        for status, title in _PROBLEMS.items()
+    }
     return {
-        "200": {"description": description, "content": {"application/json": {}}},
-        **{
-            str(s): {"description": text, "content": _PROBLEM_CONTENT}
-            for s, text in _PROBLEMS.items()
-        },
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {"200": returned, **refusals},
     }
 
 
@@ -229,28 +206,26 @@ def _movable(model: ServedModel, verb: str, *, prefix: str) -> Json:
 def _rewritten(schema: Json, prefix: str) -> Json:
     if not isinstance(schema, dict):
         return schema
-    if not _UNMOVABLE.isdisjoint(schema):
-        raise _UnmovableError
-    if schema.get("$schema", _DRAFT_2020_12) != _DRAFT_2020_12:
+    if not _UNMOVABLE.isdisjoint(schema) or schema.get("$schema", LATEST) != LATEST:
         raise _UnmovableError
     return {
-        key: _rewritten_value(key, value, lambda subschema: _rewritten(subschema, prefix), prefix)
+        key: _rewritten_value(key, value, prefix)
         for key, value in schema.items()
         if key != "$schema"
     }
 
 
-def _rewritten_value(key: str, value: Json, rewrite: Callable[[Json], Json], prefix: str) -> Json:
+def _rewritten_value(key: str, value: Json, prefix: str) -> Json:
     if key == "$ref" and isinstance(value, str):
         if value != "#" and not value.startswith("#/"):
             raise _UnmovableError
         return prefix + value.removeprefix("#")
-    if key in _SUBSCHEMA:
-        return rewrite(value)
-    if key in _SUBSCHEMAS_BY_NAME and isinstance(value, dict):
-        return {name: rewrite(subschema) for name, subschema in value.items()}
-    if key in _LISTS_OF_SUBSCHEMAS and isinstance(value, list):
-        return [rewrite(subschema) for subschema in value]
+    if key in ONE_SCHEMA:
+        return _rewritten(value, prefix)
+    if key in NAMED_SCHEMAS and isinstance(value, dict):
+        return {name: _rewritten(subschema, prefix) for name, subschema in value.items()}
+    if key in MANY_SCHEMAS and isinstance(value, list):
+        return [_rewritten(subschema, prefix) for subschema in value]
     return value
 
 
