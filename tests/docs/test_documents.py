@@ -63,7 +63,7 @@ def test_every_metric_is_documented_as_it_is() -> None:
     """The table has each metric with its type, labels and description, as Prometheus gets them."""
     rows = [
         f"| `{name_of(family)}` | {family.type} | {labels_of(family)} | {family.documentation} |"
-        for family in exposition_of(Catalogue()).collect()
+        for family in exposition_of(Catalogue(())).collect()
     ]
     text = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
     assert [line for line in text.splitlines() if line.startswith("| `stevedore_")] == rows
@@ -74,7 +74,7 @@ def test_names_in_guides_exist(document: Path) -> None:
     """Variables and metrics that a guide names are those that there are."""
     text = document.read_text(encoding="utf-8")
     settings = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    metrics = {name_of(family) for family in exposition_of(Catalogue()).collect()}
+    metrics = {name_of(family) for family in exposition_of(Catalogue(())).collect()}
     said = set(re.findall(r"\b(?:STEVEDORE|stevedore)_[A-Za-z_]+\b", text))
     assert {name for name in said if name.isupper()} <= settings
     assert {name for name in said if name.islower()} <= metrics

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from assembled import exposition_of
-from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from stevedore_api import health, routes
+from stevedore_api import health
 from stevedore_api.catalogue import Catalogue
 from stevedore_api.docs_page import docs_router
 from stevedore_api.health import Health
+from stevedore_api.routes import routers
 from stevedore_api.settings import Settings
 from stevedore_core.errors import DeadlinePassed, PackageError, PredictorError, WorkerDied
 from stevedore_core.verdicts import PASSED
@@ -37,17 +37,10 @@ def test_every_route_is_documented() -> None:
 
 
 def _served() -> Iterator[tuple[str, str]]:
-    catalogue = Catalogue()
+    catalogue = Catalogue(())
     state = Health(catalogue, Settings.read({}), "all", {})
-    routers: list[APIRouter] = [
-        routes.health_router(catalogue, state),
-        routes.model_health_router(catalogue, state),
-        routes.catalogue_router(catalogue, state),
-        routes.composition_router({}),
-        routes.metrics_router(exposition_of(Catalogue())),
-        docs_router("sample"),
-    ]
-    for route in (route for router in routers for route in router.routes):
+    served = routers(catalogue, state, {}, exposition_of(catalogue))
+    for route in (route for router in (*served, docs_router("sample")) for route in router.routes):
         if isinstance(route, APIRoute):
             yield from ((method, route.path) for method in route.methods or ())
 

@@ -37,13 +37,25 @@ class ScriptedGroup:
     loaded: bool = True
     failure: str | None = None
     asked: list[Kind] = field(default_factory=list)
-    has_queue: bool = False
+    heard: list[Mapping[str, Json] | None] = field(default_factory=list)
+    """What workers said of its models."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once they said more."""
 
-    def is_loaded(self, _: str) -> bool:
+    async def until_loaded(self, number: int) -> None:
+        """Wait unless a worker said something."""
+        if self.heard[number] is None:
+            await self.changed.wait()
+
+    def said(self, number: int) -> Mapping[str, Json] | None:
+        """Tell what a worker said."""
+        return self.heard[number]
+
+    def is_loaded(self, _: int) -> bool:
         """Tell what the test wants."""
         return self.loaded
 
-    def load_failure(self, _: str) -> str | None:
+    def load_failure(self, _: int) -> str | None:
         """Tell what the test wants."""
         return self.failure
 
@@ -72,20 +84,19 @@ def catalogue_of(
     version: str = "1.0.0",
 ) -> Catalogue:
     """Return a catalogue of models in one group; a model's value is what its worker said of it."""
-    catalogue = Catalogue()
-    for number, (name, said) in enumerate(models.items()):
-        model = ServedModel(
+    group = group or ScriptedGroup(_silence)
+    group.heard = list(models.values())
+    return Catalogue(
+        ServedModel(
             key=name,
             name=name,
             version=version,
             environment="default",
-            group=cast("WorkerGroup", group or ScriptedGroup(_silence)),
+            group=cast("WorkerGroup", group),
             number=number,
         )
-        catalogue.add(model)
-        if said is not None:
-            model.loaded = said
-    return catalogue
+        for number, name in enumerate(models)
+    )
 
 
 def exposition_of(catalogue: Catalogue) -> Exposition:
@@ -102,9 +113,8 @@ def exposition_of(catalogue: Catalogue) -> Exposition:
     )
     return Exposition(
         metrics=Metrics(model.key for model in catalogue),
-        catalogue=catalogue,
         groups=(),
-        admission=Admission(1, 1),
+        admission=Admission({}, 1),
         health=Health(catalogue, Settings.read({}), "all", {}),
         lock=lock,
     )

@@ -11,9 +11,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
+from functools import partial
 from urllib.parse import urlsplit
+
+from background import Background
 
 __all__ = ["Callers", "Failure", "Order", "order"]
 
@@ -46,7 +47,7 @@ def order(model: str, payload: object, answer: object = None, *, status: int = 2
     return Order(model=model, body=json.dumps(payload).encode(), status=status, answer=answer)
 
 
-class Callers:
+class Callers(Background):
     """So many callers of a server at `url`, from `with` to its end; each has seeded dice."""
 
     def __init__(
@@ -63,26 +64,8 @@ class Callers:
         self._address = urlsplit(url).netloc
         self._draw = draw
         self._pause_s = pause_s
-        self._are_told = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._run, args=(random.Random(seed),)) for seed in range(count)
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._are_told.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(partial(self._run, random.Random(seed)) for seed in range(count))
 
     def await_sent(self, model: str, more: int, limit_s: float = _LIMIT_S) -> None:
         """Wait until so many more requests for the model are answered."""
@@ -94,7 +77,7 @@ class Callers:
 
     def _run(self, dice: random.Random) -> None:
         connection = http.client.HTTPConnection(self._address, timeout=_LIMIT_S)
-        while not self._are_told.is_set():
+        while not self.is_over.is_set():
             wanted = self._draw(dice)
             failure = _failure(connection, wanted)
             with self._lock:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stevedore_api.admission import Admission
 from stevedore_api.group import WorkerGroup
+from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_core.layout import Layout
 from stevedore_core.worker_command import WorkerCommand
@@ -31,10 +32,12 @@ def in_group(
             WorkerCommand(
                 python=Path(sys.executable), import_path=paths, models=["one"], threads=1
             ),
+            name="default",
             workers=workers,
             settings=read,
-            admission=Admission(read.max_queued, read.max_queued_bytes),
-            on_loaded=lambda _name, _said: None,
+            models={"one": read},
+            admission=Admission({"one": read.max_queued}, read.max_queued_bytes),
+            metrics=Metrics(["one"]),
         )
         group.start()
         try:
@@ -48,6 +51,6 @@ def in_group(
 async def loaded(group: WorkerGroup, limit_s: float = 20) -> None:
     """Wait until the group has its model."""
     begun = time.monotonic()
-    while not group.is_loaded("one"):
+    while not group.is_loaded(0):
         assert time.monotonic() - begun < limit_s
         await asyncio.sleep(0.01)

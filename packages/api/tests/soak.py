@@ -12,18 +12,17 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 import served_layout
+from background import Background
 from batched_model import batched
 from callers import Callers, Failure, Order, order
 from raw_http import RawConnection, request
@@ -179,28 +178,19 @@ def held(server: Server) -> int:
     return found
 
 
-class CrashingClients:
+class CrashingClients(Background):
     """Clients that send part of a request and are gone, one after another in a thread."""
 
     def __init__(self, url: str) -> None:
         self.count = 0
         self._url = urlsplit(url)
-        self._are_told = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._are_told.set()
-        self._thread.join()
+        super().__init__([self._run])
 
     def _run(self) -> None:
         dice = random.Random(1)
         body = b'{"do": "echo", "value": 1}'
         whole = request("POST", PREDICT, JSON, f"Content-Length: {len(body)}", body=body)
-        while not self._are_told.wait(CRASH_EVERY_S):
+        while not self.is_over.wait(CRASH_EVERY_S):
             with socket.socket() as connection:
                 connection.connect((self._url.hostname, self._url.port))
                 connection.sendall(whole[: dice.randint(0, len(whole))])

@@ -8,7 +8,7 @@ from stevedore_core.errors import QueueFull
 
 def test_admission() -> None:
     """Calls are counted for each model, bytes over all; what leaves makes room."""
-    admission = Admission(max_queued=2, max_queued_bytes=100)
+    admission = Admission({"a": 2, "b": 2}, 100)
     admission.enter("a", 40)
     admission.enter("a", 40)
     with pytest.raises(QueueFull) as caught:

@@ -164,13 +164,15 @@ def test_no_payload_is_logged(shared: Server) -> None:
 def in_process(group: ScriptedGroup, composition: dict[str, Json]) -> App:
     """Return an application of one model, `a`, in a scripted group."""
     catalogue = catalogue_of({"a": None}, group)
+    memory = MemoryWatch(None, 1)
     settings = Settings.read({"STEVEDORE_HOST": "0.0.0.0"})  # noqa: S104  # nothing listens
     metrics = Metrics(["a"])
     return App(
         catalogue=catalogue,
         groups=(),
         health=Health(catalogue, settings, "all", {}),
-        hot_path=HotPath(catalogue, settings, SILENT, metrics, MemoryWatch(None, 1)),
+        memory=memory,
+        hot_path=HotPath(catalogue, settings, SILENT, metrics, memory),
         composition={"name": "sample", "version": "1.0.0", **composition},
         settings=settings,
         metrics=metrics,

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +16,6 @@ from stevedore_api.settings import Settings
 from stevedore_api.slots import SlotListeners, WorkerSlot
 from stevedore_core.errors import DeadlinePassed, ModelNotReady, QueueFull
 from stevedore_core.frames import Frame, Kind
-from stevedore_core.strict_json import Json
 from stevedore_core.worker_command import WorkerCommand
 
 ANSWER = Frame(0, Kind.ANSWER, 0, b"1")
@@ -63,16 +62,16 @@ class StubSlot:
         self._calls = calls
         self.batches.append(calls)
 
-    def load(self, *models: int, batchable: bool = False) -> None:
+    def load(self, *numbers: int, batchable: bool = False) -> None:
         """Tell of loaded models."""
-        for model in models or (0,):
-            self.loaded.add(model)
-            self._listeners.on_loaded(model, {"batchable": batchable})
+        for number in numbers or (0,):
+            self.loaded.add(number)
+            self._listeners.on_loaded(number, {"batchable": batchable})
         self._listeners.on_free()
 
-    def fail_to_load(self, model: int = 0) -> None:
+    def fail_to_load(self, number: int = 0) -> None:
         """Tell of a model that could not be loaded."""
-        self._listeners.on_load_failed(model, "model-broken")
+        self._listeners.on_load_failed(number, "model-broken")
 
     def answer(self) -> None:
         """Answer what it was given."""
@@ -87,21 +86,18 @@ class StubSlot:
         lost, had_loaded = self._calls, frozenset(self.loaded)
         self.loaded.clear()
         self._calls = ()
-        self._listeners.on_lost(lost)
-        self._listeners.on_end(had_loaded)
+        self._listeners.on_end(had_loaded, lost)
 
 
 Act = Callable[[WorkerGroup, Sequence[StubSlot]], Awaitable[None]]
 
 
-def act(  # noqa: PLR0913  # what a group is made of
+def act(
     test: Act,
     *,
-    models: Sequence[str] = ("one", "two"),
-    keys: Sequence[str] | None = None,
+    keys: Sequence[str] = ("one", "two"),
     workers: int = 1,
     settings_of: Sequence[Settings] | None = None,
-    on_loaded: Callable[[str, Mapping[str, Json]], None] = lambda _key, _said: None,
     metrics: Metrics | None = None,
     **settings: str,
 ) -> None:
@@ -110,14 +106,13 @@ def act(  # noqa: PLR0913  # what a group is made of
     async def main() -> None:
         read = settings_from(**settings)
         group = WorkerGroup(
-            WorkerCommand(python=Path(), import_path=[], models=models, threads=1),
-            keys=keys,
+            WorkerCommand(python=Path(), import_path=[], models=("one", "two"), threads=1),
+            name="default",
             workers=workers,
             settings=read,
-            settings_of=settings_of,
-            admission=Admission(read.max_queued, read.max_queued_bytes),
-            on_loaded=on_loaded,
-            metrics=metrics,
+            models=dict(zip(keys, settings_of or [read, read], strict=True)),
+            admission=Admission(dict.fromkeys(keys, read.max_queued), read.max_queued_bytes),
+            metrics=metrics or Metrics(keys),
         )
         stubs = [StubSlot(slot._listeners) for slot in group.slots]  # noqa: SLF001  # to be it
         group.slots[:] = [cast("WorkerSlot", stub) for stub in stubs]
@@ -128,7 +123,8 @@ def act(  # noqa: PLR0913  # what a group is made of
 
 def has_queue(group: WorkerGroup) -> bool:
     """Tell whether calls wait."""
-    return bool(group._queue)  # noqa: SLF001  # only `is_busy` tells others
+    queue = group._queue  # noqa: SLF001  # only `is_busy` tells others
+    return bool(queue._self_tests or queue._turns)  # noqa: SLF001  # to look is not to take
 
 
 def settings_from(**settings: str) -> Settings:
@@ -227,7 +223,7 @@ def test_each_model_has_limits_of_its_own() -> None:
         for _ in range(4):
             await turns()
             slot.answer()
-        assert [[call.model for call in batch] for batch in slot.batches] == [
+        assert [[call.number for call in batch] for batch in slot.batches] == [
             [0, 0],
             [1, 1, 1],
             [0, 0],
@@ -239,32 +235,38 @@ def test_each_model_has_limits_of_its_own() -> None:
 
 
 def test_a_model_that_is_not_loaded_is_refused() -> None:
-    """By the name that the catalogue has for it, while the other one is served."""
+    """By the key that the catalogue has for it, while the other one is served."""
 
     async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
         slots[0].load(0)
-        assert (group.is_loaded("one@1.0.0"), group.is_loaded("two")) == (True, False)
+        assert (group.is_loaded(0), group.is_loaded(1)) == (True, False)
         with pytest.raises(ModelNotReady) as caught:
             group.submit(Kind.PREDICT, 1, b"1")
-        assert str(caught.value) == "model `two` is not loaded"
+        assert str(caught.value) == "model `two@1.0.0` is not loaded"
         assert not group.is_busy
 
-    act(test, keys=("one@1.0.0", "two"))
+    act(test, keys=("one", "two@1.0.0"))
 
 
-def test_who_loads_a_model_is_told_of() -> None:
-    """With its key, and what the worker said; a failure before that is forgotten."""
-    told: list[tuple[str, Mapping[str, Json]]] = []
+def test_what_is_known_of_a_model_once_it_is_loaded() -> None:
+    """What the worker said; a failure before that is forgotten, and who waited goes on."""
 
     async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
         (slot,) = slots
+        waits = [asyncio.ensure_future(group.until_loaded(number)) for number in range(2)]
         slot.fail_to_load(1)
-        assert (group.load_failure("one"), group.load_failure("two")) == (None, "model-broken")
+        await turns()
+        assert (group.load_failure(0), group.load_failure(1)) == (None, "model-broken")
+        assert (group.said(1), [wait.done() for wait in waits]) == (None, [False, False])
         slot.load(1)
-        assert group.load_failure("two") is None
-        assert told == [("two", {"batchable": False})]
+        await turns()
+        assert (group.load_failure(1), group.said(1)) == (None, {"batchable": False})
+        assert (group.said(0), [wait.done() for wait in waits]) == (None, [False, True])
+        slot.die()
+        await group.until_loaded(1)
+        waits[0].cancel()
 
-    act(test, on_loaded=lambda key, said: told.append((key, said)))
+    act(test)
 
 
 def test_a_worker_that_is_gone_is_waited_for() -> None:
@@ -272,14 +274,14 @@ def test_a_worker_that_is_gone_is_waited_for() -> None:
 
     async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
         (slot,) = slots
-        assert not group.is_loaded("one")
+        assert not group.is_loaded(0)
         slot.load(0, 1)
         slot.die()
-        assert (group.is_loaded("one"), group.is_loaded("two")) == (True, True)
+        assert (group.is_loaded(0), group.is_loaded(1)) == (True, True)
         slot.fail_to_load(1)
-        assert (group.is_loaded("one"), group.is_loaded("two")) == (True, False)
+        assert (group.is_loaded(0), group.is_loaded(1)) == (True, False)
         await asyncio.sleep(0.06)
-        assert not group.is_loaded("one")
+        assert not group.is_loaded(0)
 
     act(test, replace_grace_s="0.05")
 
@@ -345,7 +347,7 @@ def test_our_own_calls() -> None:
             await turns()
             slot.answer()
         assert (await score, await self_test) == (ANSWER, ANSWER)
-        asked = [(call.kind, call.model, call.body, call.limit_s) for [call] in slot.batches]
+        asked = [(call.kind, call.number, call.body, call.limit_s) for [call] in slot.batches]
         assert asked == [(Kind.SELF_TEST, 0, b"", 8), (Kind.SCORE_EXAMPLES, 1, b"", 7)]
 
     act(test, metrics=metrics, deadline_s="0.01")
@@ -509,9 +511,10 @@ def test_what_was_lost_goes_to_a_worker_that_is_free() -> None:
 
 
 def test_all_workers_are_told() -> None:
-    """Starting, killing and stopping reach each of them, spare ones too."""
+    """Starting, killing and stopping a group reach each of them, spare ones too."""
 
     async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
+        assert group.name == "default"
         group.start()
         group.kill()
         await group.stop()
@@ -531,12 +534,3 @@ def test_a_group_is_hopeless_when_all_its_workers_are() -> None:
         assert group.is_hopeless
 
     act(test, workers=2, max_load_tries="3")
-
-
-def test_what_a_group_is_called() -> None:
-    """`default`, and its models as the command calls them, if nobody says otherwise."""
-
-    async def test(group: WorkerGroup, slots: Sequence[StubSlot]) -> None:
-        assert (group.name, group.models, len(slots)) == ("default", ("one", "two"), 1)
-
-    act(test)

@@ -2,15 +2,14 @@
 
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import TracebackType
-from typing import Self
+from functools import partial
 
 import httpx
 import pytest
+from background import Background
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 pytestmark = pytest.mark.clock
@@ -62,34 +61,18 @@ Obedient = Hanging
 KINDS = ("sleep", "regex", "loop_in_c", "deadlock", "deaf")
 
 
-class Probes:
+class Probes(Background):
     """Liveness and a neighbour, asked twenty times a second from `with` to its end."""
 
     def __init__(self, url: str) -> None:
         self.slowest_s = {"/livez": 0.0, "/models/two/predict": 0.0}
         self.failures: list[str] = []
         self._url = url
-        self._are_told = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(p,)) for p in self.slowest_s]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._are_told.set()
-        for thread in self._threads:
-            thread.join()
+        super().__init__(partial(self._run, path) for path in self.slowest_s)
 
     def _run(self, path: str) -> None:
         with httpx.Client(base_url=self._url, timeout=10) as client:
-            while not self._are_told.wait(0.05):
+            while not self.is_over.wait(0.05):
                 begun = time.monotonic()
                 if path == "/livez":
                     answer = client.get(path)

@@ -47,7 +47,7 @@ async def reasons_seen(script: Script, until: str, limit_s: float = 5) -> list[s
     group = ScriptedGroup(script)
     health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
     seen = [health.reason("a")]
-    health.watch("a")
+    health.start()
     begun = time.monotonic()
     while time.monotonic() - begun < limit_s:
         await asyncio.sleep(0)
@@ -84,9 +84,9 @@ def test_two_passes_are_enough() -> None:
     async def asked() -> int:
         group = ScriptedGroup(verdicts("predictor-failed", "passed"))
         health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
-        health.watch("a")
+        health.start()
         begun = time.monotonic()
-        while not health.is_passing("a"):
+        while not health.models["a"].is_passing:
             assert time.monotonic() - begun < 5
             await asyncio.sleep(0)
         return group.asked.count(Kind.SELF_TEST)
@@ -100,17 +100,15 @@ def test_what_is_told_of_a_model() -> None:
     async def run() -> None:
         group = ScriptedGroup(verdicts("passed"))
         health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
-        told = (health.is_passing("a"), health.tested_at("a"), health.latest_scores("a"))
-        assert told == (False, None, ())
+        told = health.models["a"]
+        assert (told.is_passing, told.tested_at, told.scores) == (False, None, ())
         begun = time.monotonic()
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.02)
         health.stop()
-        assert health.is_passing("a") is True
-        assert begun <= (health.tested_at("a") or 0) <= time.monotonic()
-        assert [(score.name, score.value) for score in health.latest_scores("a")] == [
-            ("score", 0.5)
-        ]
+        assert told.is_passing is True
+        assert begun <= (told.tested_at or 0) <= time.monotonic()
+        assert [(score.name, score.value) for score in told.scores] == [("score", 0.5)]
 
     asyncio.run(run())
 
@@ -121,7 +119,7 @@ def test_nothing_is_tested_after_the_end() -> None:
     async def asked() -> list[int]:
         group = ScriptedGroup(verdicts("passed"))
         health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.02)
         health.stop()
         counts = [len(group.asked)]
@@ -143,9 +141,9 @@ def test_uptime() -> None:
 class HalfLoaded(ScriptedGroup):
     """A group that has the model `a` and no other."""
 
-    def is_loaded(self, key: str) -> bool:
+    def is_loaded(self, number: int) -> bool:
         """Tell."""
-        return key == "a"
+        return number == 0
 
 
 def test_readiness_is_counted_as_the_manifest_says() -> None:
@@ -154,7 +152,7 @@ def test_readiness_is_counted_as_the_manifest_says() -> None:
     async def ready(readiness: Readiness) -> bool:
         group = HalfLoaded(verdicts("passed"))
         health = Health(catalogue_of({"a": SAID, "b": SAID}, group), quick(), readiness, {})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.02)
         health.stop()
         return health.is_all_ready
@@ -218,19 +216,22 @@ def test_a_passing_model_that_fails_once_is_not_ready() -> None:
     assert seen == ["self-test-pending", "passed", "predictor-failed"]
 
 
-def test_watching_twice_tests_once() -> None:
-    """A replaced worker loads the model again; its tests go on as they were."""
+def test_a_model_is_tested_once_it_is_loaded() -> None:
+    """Not before, and at once then, whatever the intervals are."""
 
-    async def asked() -> list[Kind]:
+    async def asked() -> list[list[Kind]]:
         group = ScriptedGroup(verdicts("passed"))
-        health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
-        for _ in range(3):
-            health.watch("a")
+        health = Health(catalogue_of({"a": None}, group), Settings.read({}), "all", {})
+        health.start()
+        await asyncio.sleep(0.02)
+        before = [*group.asked]
+        group.heard[0] = SAID
+        group.changed.set()
         await asyncio.sleep(0.02)
         health.stop()
-        return group.asked
+        return [before, group.asked]
 
-    assert asyncio.run(asked()) == [Kind.SELF_TEST, Kind.SCORE_EXAMPLES]
+    assert asyncio.run(asked()) == [[], [Kind.SELF_TEST, Kind.SCORE_EXAMPLES]]
 
 
 @pytest.mark.parametrize(("failure", "expected"), [(None, "loading"), ("model-broken",) * 2])
@@ -247,7 +248,7 @@ def test_draining() -> None:
     async def reports() -> list[object]:
         group = ScriptedGroup(verdicts("passed"))
         health = Health(catalogue_of({"a": SAID}, group), quick(), "any", {})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.02)
         seen: list[object] = [health.is_all_ready]
         health.is_draining = True
@@ -267,8 +268,7 @@ def test_scores() -> None:
         with pytest.raises(ScorePending) as caught:
             health.scores("a")
         assert str(caught.value) == "model `a` was not scored yet"
-        for name in models:
-            health.watch(name)
+        health.start()
         await asyncio.sleep(0.05)
         health.stop()
         return [dict(health.scores(name)) for name in models]
@@ -294,7 +294,7 @@ def test_a_score_as_gate() -> None:
         group = ScriptedGroup(script)
         health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {"a": {"score": 0.6}})
         reasons = [health.reason("a")]
-        health.watch("a")
+        health.start()
         begun = time.monotonic()
         while len(reasons) < 4 and time.monotonic() - begun < 5:
             await asyncio.sleep(0)
@@ -326,7 +326,7 @@ def test_scores_below_their_minimum_are_logged_once(caplog: pytest.LogCaptureFix
         health = Health(
             catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all", {"a": minimum}
         )
-        health.watch("a")
+        health.start()
         begun = time.monotonic()
         while len(caplog.messages) < 2:
             assert time.monotonic() - begun < 5
@@ -352,7 +352,7 @@ def test_a_gate_waits_for_the_first_score() -> None:
             lambda kind: PASSED if kind == Kind.SELF_TEST else frame_of(Kind.REFUSAL, {"code": "x"})
         )
         health = Health(catalogue_of({"a": SAID}, group), quick(), "all", {"a": {"score": 0}})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.02)
         health.stop()
         return health.report()
@@ -360,7 +360,7 @@ def test_a_gate_waits_for_the_first_score() -> None:
     assert asyncio.run(report()) == {"a": {"ready": False, "reason": "score-pending"}}
 
 
-def test_a_failed_score_is_tried_again() -> None:
+def test_a_failed_score_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
     """Until a score succeeds, the reason of the last failure is told; afterwards it is kept."""
     refused = frame_of(Kind.REFUSAL, {"code": "output-not-json", "detail": "…"})
     unreadable = frame_of(Kind.ANSWER, [{"name": "score"}])
@@ -379,7 +379,7 @@ def test_a_failed_score_is_tried_again() -> None:
             return step
 
         health = Health(catalogue_of({"a": SAID}, ScriptedGroup(script)), quick(), "all", {})
-        health.watch("a")
+        health.start()
         said: list[str] = []
         begun = time.monotonic()
         while time.monotonic() - begun < 5:
@@ -401,6 +401,7 @@ def test_a_failed_score_is_tried_again() -> None:
         "model `a` was not scored yet; the last try ended in `deadline-passed`",
     ]
     assert scores == [{"name": "score", "value": 0.5, "direction": "higher"}]
+    assert caplog.messages == ["model `a`: what the worker says of its score"]
 
 
 def test_only_a_failed_score_is_tried_again_soon() -> None:
@@ -418,7 +419,7 @@ def test_only_a_failed_score_is_tried_again_soon() -> None:
 
         group = ScriptedGroup(script)
         health = Health(catalogue_of({"a": SAID}, group), settings, "all", {})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.05)
         health.stop()
         return group.asked.count(Kind.SCORE_EXAMPLES)
@@ -432,7 +433,7 @@ def test_the_age_of_scores_has_milliseconds() -> None:
     async def ages() -> list[float]:
         group = ScriptedGroup(verdicts("passed"))
         health = Health(catalogue_of({"a": SAID}, group), Settings.read({}), "all", {})
-        health.watch("a")
+        health.start()
         await asyncio.sleep(0.01)
         seen = []
         for _ in range(20):

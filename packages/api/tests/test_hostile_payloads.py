@@ -261,7 +261,7 @@ def expected(predictor: Predictor, body: bytes) -> tuple[int, bytes]:
     try:
         return 200, calls.predict(predictor, body)
     except StevedoreError as error:
-        return problems.status_of(error.code), b""
+        return problems.STATUS[error.code], b""
 
 
 def mutated(body: bytes, generator: random.Random) -> bytes:

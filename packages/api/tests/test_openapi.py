@@ -4,18 +4,13 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from assembled import catalogue_of
+from assembled import catalogue_of, exposition_of
 from fastapi import FastAPI
 from served_layout import Server
 
 from stevedore_api import openapi
 from stevedore_api.health import Health
-from stevedore_api.routes import (
-    catalogue_router,
-    composition_router,
-    health_router,
-    model_health_router,
-)
+from stevedore_api.routes import routers
 from stevedore_api.settings import Settings
 from stevedore_core.strict_json import Json
 
@@ -32,12 +27,10 @@ def document_of(predict_schema: Json) -> dict[str, Any]:
     }
     catalogue = catalogue_of({"a": said, "b": None})
     health = Health(catalogue, Settings.read({}), "all", {})
-    app = FastAPI()
-    app.include_router(health_router(catalogue, health))
-    app.include_router(model_health_router(catalogue, health))
-    app.include_router(catalogue_router(catalogue, health))
-    app.include_router(composition_router({}))
-    return openapi.document(app.openapi(), catalogue, title="sample 1.0.0", version="1.0.0")
+    app = FastAPI(title="sample 1.0.0", version="1.0.0")
+    for router in routers(catalogue, health, {}, exposition_of(catalogue)):
+        app.include_router(router)
+    return openapi.document(app.openapi(), catalogue)
 
 
 def shown(predict_schema: Json) -> Any:

@@ -78,7 +78,7 @@ def test_a_problem() -> None:
 def invalid(violations: Sequence[Violation], request_id: str = "r") -> bytes:
     """Return the problem of a payload that a worker refused."""
     listed = [asdict(violation) for violation in violations]
-    return problems.problem("payload-invalid", "why", request_id=request_id, violations=listed)
+    return problems.problem("payload-invalid", "why", request_id=request_id, violations=listed)[1]
 
 
 def test_an_invalid_payload() -> None:

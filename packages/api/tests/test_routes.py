@@ -14,13 +14,7 @@ from stevedore_api.health import Health
 from stevedore_api.hot_path import HotPath
 from stevedore_api.memory_watch import MemoryWatch
 from stevedore_api.metrics import Metrics
-from stevedore_api.routes import (
-    catalogue_router,
-    composition_router,
-    health_router,
-    metrics_router,
-    model_health_router,
-)
+from stevedore_api.routes import routers
 from stevedore_api.settings import Settings
 
 ROUTES = [
@@ -114,15 +108,8 @@ def test_routes_are_these() -> None:
     catalogue = catalogue_of({"{name}": None}, version="{version}")
     settings = Settings.read({})
     health = Health(catalogue, settings, "all", {})
-    routers = (
-        health_router(catalogue, health),
-        model_health_router(catalogue, health),
-        catalogue_router(catalogue, health),
-        composition_router({}),
-        metrics_router(exposition_of(catalogue)),
-        docs_router(""),
-    )
-    routes = [route for router in routers for route in router.routes]
+    served = (*routers(catalogue, health, {}, exposition_of(catalogue)), docs_router(""))
+    routes = [route for router in served for route in router.routes]
     assert all(isinstance(route, APIRoute) for route in routes)
     found = {
         (method, route.path)
@@ -131,7 +118,7 @@ def test_routes_are_these() -> None:
         for method in route.methods or ()
     }
     hot_path = HotPath(catalogue, settings, SILENT, Metrics([]), MemoryWatch(None, 1))
-    found |= {("POST", path) for path in hot_path.targets}
+    found |= {("POST", target.path) for target in hot_path.targets.values()}
     assert sorted(found) == sorted(ALL_ROUTES)
 
 

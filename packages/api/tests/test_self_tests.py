@@ -4,16 +4,14 @@ import http.client
 import re
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from background import Background
 from served_layout import MakeLayout, Model, Serve, Server, obedient
 
 from stevedore_api.memory import resident_bytes
@@ -83,32 +81,18 @@ def start(
     return server
 
 
-class Liveness:
+class Liveness(Background):
     """Asks whether the server lives, from `with` to its end."""
 
     def __init__(self, url: str) -> None:
         self.failures = 0
         self.asked = 0
         self._url = url
-        self._are_told = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
-        self._are_told.set()
-        self._thread.join()
+        super().__init__([self._run])
 
     def _run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=10) as client:
-            while not self._are_told.wait(0.05):
+            while not self.is_over.wait(0.05):
                 self.asked += 1
                 self.failures += client.get("/livez").status_code != 200
 

@@ -1,8 +1,8 @@
 """`assemble`: an application from a layout. The only place where the parts are chosen."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from stevedore_api.access_log import AccessLog
@@ -45,54 +45,44 @@ def assemble(settings: Settings, access_log: AccessLog) -> App:
     lock = Lock.read(layout.composition)
     _refuse_other_than_locked(layout, lock)
     manifest = Manifest.parse(layout.manifest)
-    catalogue = Catalogue()
     metrics = Metrics(lock.keys.values())
-    plans = _plans(lock, manifest, settings, usable_cores())
+    cores = usable_cores()
+    plans = _plans(lock, manifest, settings, cores)
     filled = settings.filled(manifest.settings)
     admission = Admission(
-        filled.max_queued,
-        filled.max_queued_bytes,
         {key: own.max_queued for plan in plans for key, own in plan.settings_of.items()},
+        filled.max_queued_bytes,
     )
+    # All workers together have a thread for each core.
+    fair_threads = max(1, cores // sum(plan.workers for plan in plans))
+    threads = fair_threads if filled.threads == AUTO else filled.threads
     groups = tuple(
         WorkerGroup(
-            _command(layout, plan, filled, plans),
-            keys=list(plan.settings_of),
+            _command(layout, plan, threads),
+            name=plan.name,
             workers=plan.workers,
             settings=filled,
-            settings_of=list(plan.settings_of.values()),
+            models=plan.settings_of,
             admission=admission,
-            on_loaded=catalogue.note_loaded,
             metrics=metrics,
-            name=plan.name,
         )
         for plan in plans
     )
-    _fill(catalogue, lock, groups)
+    catalogue = Catalogue(_served(lock, plans, groups))
     health = Health(catalogue, filled, manifest.readiness, _gates(lock, manifest))
-    catalogue.on_loaded(health.watch)
+    memory = MemoryWatch(memory_bound(), filled.max_memory_share)
     return App(
         catalogue=catalogue,
         groups=groups,
         health=health,
-        hot_path=HotPath(
-            catalogue,
-            filled,
-            access_log,
-            metrics,
-            MemoryWatch(memory_bound(), filled.max_memory_share),
-        ),
+        memory=memory,
+        hot_path=HotPath(catalogue, filled, access_log, metrics, memory),
         composition=_composition(lock),
         settings=filled,
         access_log=access_log,
         metrics=metrics,
         exposition=Exposition(
-            metrics=metrics,
-            catalogue=catalogue,
-            groups=groups,
-            admission=admission,
-            health=health,
-            lock=lock,
+            metrics=metrics, groups=groups, admission=admission, health=health, lock=lock
         ),
     )
 
@@ -112,7 +102,6 @@ class _GroupPlan:
     """What becomes a worker group: models of one environment, each with its settings."""
 
     name: str
-    environment: str
     models: list[LockedModel]
     settings_of: dict[str, Settings]
     """By the models' keys, in the order of `models`."""
@@ -140,7 +129,6 @@ def _plans(lock: Lock, manifest: Manifest, settings: Settings, cores: int) -> li
         plans.append(
             _GroupPlan(
                 name=name,
-                environment=models[0].environment,
                 models=models,
                 settings_of=settings_of,
                 workers=cores if workers == AUTO else workers,
@@ -155,35 +143,35 @@ def _pins(lock: Lock, manifest: Manifest) -> dict[LockedModel, ModelPin]:
     return {model: pins[model.name, model.version] for model in lock.models}
 
 
-def _command(
-    layout: Layout, plan: _GroupPlan, settings: Settings, plans: Sequence[_GroupPlan]
-) -> WorkerCommand:
-    """Return what starts a worker of a group; all workers together have a thread for each core."""
-    fair_threads = max(1, usable_cores() // sum(other.workers for other in plans))
+def _command(layout: Layout, plan: _GroupPlan, threads: int) -> WorkerCommand:
+    """Return what starts a worker of a group."""
     packages = [(model.name, model.version) for model in plan.models]
     return WorkerCommand(
         python=Path(sys.executable),
-        import_path=layout.worker_path(plan.environment, packages),
+        import_path=layout.worker_path(plan.models[0].environment, packages),
         models=[model.name for model in plan.models],
-        threads=fair_threads if settings.threads == AUTO else settings.threads,
+        threads=threads,
     )
 
 
-def _fill(catalogue: Catalogue, lock: Lock, groups: Sequence[WorkerGroup]) -> None:
-    """Add the locked models to the catalogue, each with its place in a group."""
-    keys = lock.keys
-    places = {key: (group, n) for group in groups for n, key in enumerate(group.models)}
-    for model in lock.models:
-        group, number = places[keys[model]]
-        catalogue.add(
-            ServedModel(
-                key=keys[model],
-                name=model.name,
-                version=model.version,
-                environment=model.environment,
-                group=group,
-                number=number,
-            )
+def _served(
+    lock: Lock, plans: Sequence[_GroupPlan], groups: Sequence[WorkerGroup]
+) -> Iterator[ServedModel]:
+    """Return the locked models, each with its place in a group."""
+    places = {
+        model: (group, number)
+        for plan, group in zip(plans, groups, strict=True)
+        for number, model in enumerate(plan.models)
+    }
+    for model, key in lock.keys.items():
+        group, number = places[model]
+        yield ServedModel(
+            key=key,
+            name=model.name,
+            version=model.version,
+            environment=model.environment,
+            group=group,
+            number=number,
         )
 
 
@@ -215,10 +203,7 @@ def _composition(lock: Lock) -> dict[str, Json]:
             }
             for model in lock.models
         ],
-        "wheels": [
-            {"distribution": w.distribution, "version": w.version, "sha256": w.sha256}
-            for w in lock.wheels
-        ],
+        "wheels": [asdict(wheel) for wheel in lock.wheels],
         "environments": [
             {"name": environment.name, "sha256": environment.sha256}
             for environment in lock.environments

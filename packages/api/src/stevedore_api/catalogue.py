@@ -4,7 +4,7 @@ Schemas, examples and creation times come from the worker that loads a model: th
 none.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stevedore_api.group import WorkerGroup
@@ -14,9 +14,9 @@ from stevedore_core.strict_json import Json
 __all__ = ["Catalogue", "ServedModel"]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """One model: its place in the lock, its group, and what its worker said of it."""
+    """One model: its place in the lock and in its group."""
 
     key: str
     """What reports call it: `iris`, or `iris@1.0.0` for a version that is not the default."""
@@ -26,8 +26,11 @@ class ServedModel:
     group: WorkerGroup
     number: int
     """Its place among the group's models, counted from 0."""
-    loaded: Mapping[str, Json] | None = None
-    """What the worker said when it had loaded the model; None before."""
+
+    @property
+    def loaded(self) -> Mapping[str, Json] | None:
+        """What a worker said when it had loaded the model; None before."""
+        return self.group.said(self.number)
 
     def said(self, key: str) -> Json:
         """Return what the worker said under `created`, `predict_schema` and the like.
@@ -35,9 +38,9 @@ class ServedModel:
         Raises:
             ModelNotReady: No worker has loaded the model yet.
         """
-        if self.loaded is None:
+        if (loaded := self.loaded) is None:
             raise ModelNotReady(f"model `{self.key}` is not loaded")
-        return self.loaded[key]
+        return loaded[key]
 
     def entry(self) -> dict[str, Json]:
         """Return the catalogue entry; what only the worker knows is null until it is loaded."""
@@ -52,40 +55,22 @@ class ServedModel:
 
 
 class Catalogue:
-    """The models in the order of the manifest, by name and version, and by key."""
+    """The models in the order of the manifest, by name and version."""
 
-    def __init__(self) -> None:
-        self._models: dict[str, ServedModel] = {}
-        self._versions: dict[str, dict[str, ServedModel]] = {}
-        self._listeners: list[Callable[[str], None]] = []
-
-    def add(self, model: ServedModel) -> None:
-        """Add a model, while the server is put together."""
-        self._models[model.key] = model
-        self._versions.setdefault(model.name, {})[model.version] = model
-
-    def note_loaded(self, key: str, said: Mapping[str, Json]) -> None:
-        """Keep what a worker said of a model that it has loaded, and tell the listeners."""
-        self._models[key].loaded = said
-        for listener in self._listeners:
-            listener(key)
-
-    def on_loaded(self, listener: Callable[[str], None]) -> None:
-        """Have `listener` called with the key of every model that a worker loads."""
-        self._listeners.append(listener)
+    def __init__(self, models: Iterable[ServedModel]) -> None:
+        self._models = tuple(models)
+        self._versions: dict[str, list[ServedModel]] = {}
+        for model in self._models:
+            self._versions.setdefault(model.name, []).append(model)
 
     def __getitem__(self, name: str) -> ServedModel:
         """Return the default version of a model. Raises `ModelUnknown`."""
         return self.versions(name)[0]
 
-    def by_key(self, key: str) -> ServedModel:
-        """Return the model that reports call `key`, which has to be one."""
-        return self._models[key]
-
     def versions(self, name: str) -> Sequence[ServedModel]:
         """Return the versions of a model, the default one first. Raises `ModelUnknown`."""
         try:
-            return list(self._versions[name].values())
+            return self._versions[name]
         except KeyError:
             raise ModelUnknown("no model of that name is served here; `/list` names all") from None
 
@@ -100,7 +85,7 @@ class Catalogue:
         )
 
     def __iter__(self) -> Iterator[ServedModel]:
-        return iter(self._models.values())
+        return iter(self._models)
 
     @property
     def names(self) -> list[str]:

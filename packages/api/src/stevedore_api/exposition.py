@@ -3,6 +3,8 @@
 import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.core import (
@@ -14,7 +16,6 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from stevedore_api.admission import Admission
-from stevedore_api.catalogue import Catalogue
 from stevedore_api.group import WorkerGroup
 from stevedore_api.health import Health
 from stevedore_api.memory import resident_bytes
@@ -29,25 +30,15 @@ _Row = tuple[Sequence[str], float]
 """The values of labels, and that of the metric."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exposition(Collector):
     """Reads the parts of a running front."""
 
-    def __init__(  # noqa: PLR0913  # what it reads
-        self,
-        *,
-        metrics: Metrics,
-        catalogue: Catalogue,
-        groups: Sequence[WorkerGroup],
-        admission: Admission,
-        health: Health,
-        lock: Lock,
-    ) -> None:
-        self._metrics = metrics
-        self._catalogue = catalogue
-        self._groups = groups
-        self._admission = admission
-        self._health = health
-        self._lock = lock
+    metrics: Metrics
+    groups: Sequence[WorkerGroup]
+    admission: Admission
+    health: Health
+    lock: Lock
 
     def text(self) -> bytes:
         """Return all metrics as Prometheus reads them."""
@@ -61,20 +52,19 @@ class Exposition(Collector):
         yield from self._process()
 
     def _requests(self) -> Iterator[Metric]:
-        metrics = self._metrics
         yield _counter(
             "requests",
             "Requests that were answered.",
             ("model", "operation", "status"),
-            (((*labels, str(status)), n) for (*labels, status), n in metrics.requests.items()),
+            (((*labels, str(status)), n) for (*labels, status), n in self.metrics.requests.items()),
         )
         yield _counter(
             "refusals",
             "Requests to predict or score that got a problem, by its code.",
             ("model", "reason"),
-            metrics.refusals.items(),
+            self.metrics.refusals.items(),
         )
-        models = metrics.models.items()
+        models = self.metrics.models.items()
         yield _histogram(
             "request_seconds",
             "From the headers of a request to predict or score to its answer.",
@@ -99,7 +89,7 @@ class Exposition(Collector):
             "queued",
             "Requests that wait for a worker.",
             ("model",),
-            (((key,), self._admission.queued(key)) for key in metrics.models),
+            (((key,), self.admission.queued(key)) for key, _ in models),
         )
 
     def _workers(self) -> Iterator[Metric]:
@@ -107,7 +97,7 @@ class Exposition(Collector):
             "workers",
             "How many workers a group has when all are well, spare ones too.",
             ("group",),
-            (((group.name,), len(group.slots)) for group in self._groups),
+            (((group.name,), len(group.slots)) for group in self.groups),
         )
         yield _counter(
             "worker_restarts",
@@ -115,7 +105,7 @@ class Exposition(Collector):
             ("group", "reason"),
             (
                 ((group.name, reason), sum(slot.ends[reason] for slot in group.slots))
-                for group in self._groups
+                for group in self.groups
                 for reason in group.slots[0].ends
             ),
         )
@@ -125,33 +115,33 @@ class Exposition(Collector):
             ("group", "worker"),
             (
                 ((group.name, str(number)), held)
-                for group in self._groups
+                for group in self.groups
                 for number, slot in enumerate(group.slots, start=1)
                 if slot.pid is not None and (held := resident_bytes(slot.pid)) is not None
             ),
         )
 
     def _models(self) -> Iterator[Metric]:
-        health, keys = self._health, [model.key for model in self._catalogue]
+        models = self.health.models
         yield _gauge(
             "ready",
             "1 if a model is ready.",
             ("model",),
-            (((key,), health.is_ready(key)) for key in keys),
+            (((key,), self.health.is_ready(key)) for key in models),
         )
-        tested = [(key, at) for key in keys if (at := health.tested_at(key)) is not None]
+        tested = {key: at for key, model in models.items() if (at := model.tested_at) is not None}
         yield _gauge(
             "self_test_passed",
             "1 if a model passed its last self-test.",
             ("model",),
-            (((key,), health.is_passing(key)) for key, _ in tested),
+            (((key,), models[key].is_passing) for key in tested),
         )
         now = time.monotonic()
         yield _gauge(
             "self_test_age_seconds",
             "How long ago the last self-test of a model ended.",
             ("model",),
-            (((key,), now - at) for key, at in tested),
+            (((key,), now - at) for key, at in tested.items()),
         )
         yield _gauge(
             "score",
@@ -159,24 +149,22 @@ class Exposition(Collector):
             ("model", "score", "direction"),
             (
                 ((key, score.name, score.direction), score.value)
-                for key in keys
-                for score in health.latest_scores(key)
+                for key, health in models.items()
+                for score in health.scores
             ),
         )
         yield _gauge(
             "model_info",
             "Always 1: the version, environment and wheel of a model.",
             ("model", "name", "version", "environment", "sha256"),
-            self._model_infos(),
+            (
+                ((key, model.name, model.version, model.environment, model.sha256), 1)
+                for model, key in self.lock.keys.items()
+            ),
         )
 
-    def _model_infos(self) -> Iterator[_Row]:
-        """Return the labels of each model; lock and catalogue have the same order."""
-        for model, locked in zip(self._catalogue, self._lock.models, strict=True):
-            yield (model.key, model.name, model.version, model.environment, locked.sha256), 1
-
     def _process(self) -> Iterator[Metric]:
-        lock = self._lock
+        lock = self.lock
         yield _gauge(
             "composition_info",
             "Always 1: the composition and the digest of its lock.",
@@ -194,22 +182,25 @@ class Exposition(Collector):
             "uptime_seconds",
             "How long this process has served.",
             (),
-            [((), self._health.uptime_s)],
+            [((), self.health.uptime_s)],
         )
 
 
-def _counter(name: str, text: str, labels: Sequence[str], rows: Iterable[_Row]) -> Metric:
-    family = CounterMetricFamily(f"stevedore_{name}", text, labels=labels)
+def _family(
+    kind: type[CounterMetricFamily | GaugeMetricFamily],
+    name: str,
+    text: str,
+    labels: Sequence[str],
+    rows: Iterable[_Row],
+) -> Metric:
+    family = kind(f"stevedore_{name}", text, labels=labels)
     for values, value in rows:
         family.add_metric(values, value)
     return family
 
 
-def _gauge(name: str, text: str, labels: Sequence[str], rows: Iterable[_Row]) -> Metric:
-    family = GaugeMetricFamily(f"stevedore_{name}", text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
+_counter = partial(_family, CounterMetricFamily)
+_gauge = partial(_family, GaugeMetricFamily)
 
 
 def _histogram(name: str, text: str, rows: Iterable[tuple[str, Histogram]]) -> Metric:

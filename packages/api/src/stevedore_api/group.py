@@ -11,11 +11,12 @@ error:
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from stevedore_api.admission import Admission
-from stevedore_api.call_queue import BatchLimits, Call, CallQueue
+from stevedore_api.call_queue import Call, CallQueue
 from stevedore_api.metrics import Metrics
 from stevedore_api.settings import Settings
 from stevedore_api.slots import SlotListeners, WorkerSlot
@@ -30,6 +31,22 @@ _MOST_LOOKS = 3
 """How many turns of the event loop calls are gathered for, while each brings more."""
 
 
+@dataclass(slots=True, kw_only=True)
+class _Model:
+    """What a group knows of one of its models."""
+
+    key: str
+    settings: Settings
+    open: dict[Call, None] = field(default_factory=dict)
+    """Callers' calls without an answer, oldest first: one deadline holds."""
+    deadline: asyncio.TimerHandle | None = None
+    """Set while calls are open, for the oldest of those that were open when it was set."""
+    was_loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    said: Mapping[str, Json] | None = None
+    load_failure: str | None = None
+    last_loaded_at: float | None = None
+
+
 class WorkerGroup:
     """The unit of isolation: what its models do, other groups do not notice."""
 
@@ -37,64 +54,43 @@ class WorkerGroup:
         self,
         command: WorkerCommand,
         *,
-        keys: Sequence[str] | None = None,
+        name: str,
         workers: int,
         settings: Settings,
-        settings_of: Sequence[Settings] | None = None,
+        models: Mapping[str, Settings],
         admission: Admission,
-        on_loaded: Callable[[str, Mapping[str, Json]], None],
-        metrics: Metrics | None = None,
-        name: str = "default",
+        metrics: Metrics,
     ) -> None:
-        """Take what starts a worker, how many there are, and whom to tell of a loaded model.
+        """Take what starts a worker, how many there are, and what holds for each.
 
-        `keys` are what the catalogue calls the command's models, if not by their names, and
-        `settings_of` the settings of each, if they have any of their own. `metrics` counts the
-        calls of callers; `name` is what it calls the group.
+        `models` are the settings of each of the command's models, by the key that the catalogue has
+        for it; `metrics` counts the calls of callers.
         """
-        self.models: Sequence[str] = tuple(command.models if keys is None else keys)
-        """Their keys, in the order of their numbers."""
-        self._settings = settings
-        self._settings_of = settings_of or [settings] * len(self.models)
-        self._metrics = metrics if metrics is not None else Metrics(self.models)
         self.name = name
-        self._on_loaded = on_loaded
+        self._settings = settings
+        self._models = [_Model(key=key, settings=own) for key, own in models.items()]
+        """In the order of their numbers."""
+        self._metrics = metrics
         listeners = SlotListeners(
             on_loaded=self._note_loaded,
             on_load_failed=self._note_load_failed,
             on_free=self._dispatch_soon,
-            on_lost=self._run_once_more,
             on_end=self._note_end,
         )
         self.slots = [
-            WorkerSlot(
-                command,
-                load_limit_s=settings.load_limit_s,
-                max_rss_bytes=settings.max_worker_rss_bytes,
-                listeners=listeners,
-            )
+            WorkerSlot(command, settings, listeners)
             for _ in range(workers + settings.spare_workers)
         ]
         self._workers = workers
         self._in_use = self.slots
         """The slots that get calls: not spare ones, nor ones that loaded nothing if others did."""
-        limits = [
-            BatchLimits(max_calls=own.max_batch, max_bytes=own.max_batch_bytes)
-            for own in self._settings_of
-        ]
-        self._queue = CallQueue(self.models, admission, limits)
-        self._open: Sequence[dict[Call, None]] = [{} for _ in self.models]
-        """For each model, callers' calls without an answer, oldest first: one deadline holds."""
-        self._deadlines: list[asyncio.TimerHandle | None] = [None for _ in self.models]
-        """Set while calls are open, for the oldest of those that were open when it was set."""
+        self._queue = CallQueue(models, admission)
         self._is_dispatch_due = False
         self._has_arrived = False
         """True if a call came since the last look."""
-        self._load_failures: dict[int, str] = {}
-        self._last_loaded_at: dict[int, float] = {}
 
     def start(self) -> None:
-        """Start the workers; returns at once, `on_loaded` tells of each model."""
+        """Start the workers; returns at once, see `until_loaded`."""
         for slot in self.slots:
             slot.start()
 
@@ -107,13 +103,27 @@ class WorkerGroup:
         """Kill all workers and wait until they are reaped."""
         await asyncio.gather(*(slot.stop() for slot in self.slots))
 
-    def load_failure(self, model: str) -> str | None:
-        """Return the code of the error that kept the model of this key from loading, if one did."""
-        return self._load_failures.get(self.models.index(model))
+    async def until_loaded(self, number: int) -> None:
+        """Wait until a worker has loaded the model of this number, be it gone again."""
+        await self._models[number].was_loaded.wait()
 
-    def is_loaded(self, model: str) -> bool:
-        """Tell whether a worker has the model of this key, or had it until a moment ago."""
-        return self._is_loaded(self.models.index(model))
+    def said(self, number: int) -> Mapping[str, Json] | None:
+        """Return what a worker said of a model when it had loaded it; None before."""
+        return self._models[number].said
+
+    def load_failure(self, number: int) -> str | None:
+        """Return the code of the error that kept a model from loading, if one did."""
+        return self._models[number].load_failure
+
+    def is_loaded(self, number: int) -> bool:
+        """Tell whether a worker has a model, or had it until a moment ago."""
+        if any(number in slot.loaded for slot in self.slots):
+            return True
+        model = self._models[number]
+        if model.load_failure is not None or model.last_loaded_at is None:
+            return False
+        now = asyncio.get_running_loop().time()
+        return now - model.last_loaded_at < self._settings.replace_grace_s
 
     @property
     def is_hopeless(self) -> bool:
@@ -123,16 +133,16 @@ class WorkerGroup:
     @property
     def is_busy(self) -> bool:
         """True while callers' calls wait or run."""
-        return any(self._open)
+        return any(model.open for model in self._models)
 
-    def submit(self, kind: Kind, model: int, body: bytes) -> asyncio.Future[Frame]:
+    def submit(self, kind: Kind, number: int, body: bytes) -> asyncio.Future[Frame]:
         """Queue a caller's call; the future ends in the worker's frame.
 
         Whoever ends the future takes its call out of the queue; one that runs is left to end.
 
         Args:
             kind: What is asked.
-            model: The model's number: its place in `models`, counted from 0.
+            number: Of which model, counted from 0.
             body: The request's body as it came.
 
         Raises:
@@ -141,9 +151,10 @@ class WorkerGroup:
             DeadlinePassed: (by the future) No answer came in time.
             WorkerDied: (by the future) The worker that ran the call is gone.
         """
-        if not self._is_loaded(model):
-            raise ModelNotReady(f"model `{self.models[model]}` is not loaded")
-        call = _call(kind, model, body, self._settings_of[model].call_limit_s)
+        model = self._models[number]
+        if not self.is_loaded(number):
+            raise ModelNotReady(f"model `{model.key}` is not loaded")
+        call = Call(kind=kind, number=number, body=body, limit_s=model.settings.call_limit_s)
         try:
             self._queue.append(call)
         except QueueFull:
@@ -151,36 +162,26 @@ class WorkerGroup:
                 raise
             self._dispatch()  # what a worker can take at once does not wait
             self._queue.append(call)
-        self._open[model][call] = None
+        model.open[call] = None
         self._has_arrived = True
-        if self._deadlines[model] is None:
-            self._set_deadline(call)
+        if model.deadline is None:
+            self._set_deadline(model, call)
         call.answer.add_done_callback(partial(self._end, call))
         self._dispatch_soon()
         return call.answer
 
-    def submit_own(self, kind: Kind, model: int, *, limit_s: float) -> asyncio.Future[Frame]:
+    def submit_own(self, kind: Kind, number: int, *, limit_s: float) -> asyncio.Future[Frame]:
         """Queue a call that no caller sent. Its only clock is its limit.
 
         A self-test goes ahead of all callers, but not right after one that took its worker along,
         for then no caller would ever be served. A score goes behind those that wait already.
         """
-        call = _call(kind, model, b"", limit_s)
-        call.is_own = True
+        call = Call(kind=kind, number=number, body=b"", limit_s=limit_s, is_own=True)
         self._queue.append(call)
         if kind == Kind.SELF_TEST:
             call.answer.add_done_callback(self._note_self_test)
         self._dispatch_soon()
         return call.answer
-
-    def _is_loaded(self, model: int) -> bool:
-        if any(model in slot.loaded for slot in self.slots):
-            return True
-        if model in self._load_failures:
-            return False
-        last = self._last_loaded_at.get(model)
-        now = asyncio.get_running_loop().time()
-        return last is not None and now - last < self._settings.replace_grace_s
 
     def _dispatch_soon(self) -> None:
         """Dispatch once for all that comes in the next turns of the event loop: it may go together.
@@ -208,7 +209,7 @@ class WorkerGroup:
                 if calls := [call for call in batch if not call.answer.done()]:
                     slot.run(calls)
                     if not calls[0].is_own:
-                        self._metrics.note_batch(self.models[calls[0].model], len(calls))
+                        self._metrics.note_batch(self._models[calls[0].number].key, len(calls))
 
     def _choose_slots(self) -> None:
         """Have a spare worker take the place of one that is gone, and keep it."""
@@ -216,65 +217,53 @@ class WorkerGroup:
         spare = [slot for slot in self.slots if slot.loaded and slot not in kept]
         self._in_use = [*kept, *spare][: self._workers] or self.slots
 
-    def _run_once_more(self, calls: Sequence[Call]) -> None:
-        """Queue what was lost with a worker ahead of all: one by one, for one may be the reason."""
-        for call in calls:
-            call.goes_alone = True
-        if calls:
-            self._queue.put_back(calls)
-
     def _end(self, call: Call, _: object) -> None:
-        self._open[call.model].pop(call, None)
+        model = self._models[call.number]
+        model.open.pop(call, None)
         self._queue.drop(call)
         now = time.monotonic()
         started = call.started_at
         waited_s = (started or now) - call.admitted_at
         ran_s = None if started is None else now - started
-        self._metrics.note_call(self.models[call.model], waited_s, ran_s)
+        self._metrics.note_call(model.key, waited_s, ran_s)
 
     def _note_self_test(self, answer: asyncio.Future[Frame]) -> None:
         if not answer.cancelled() and answer.exception() is not None:
             self._queue.lets_callers_first = True
 
-    def _set_deadline(self, oldest: Call) -> None:
-        loop = asyncio.get_running_loop()
-        at = oldest.admitted_at + self._settings_of[oldest.model].deadline_s
-        self._deadlines[oldest.model] = loop.call_at(at, self._expire, oldest.model, at)
+    def _set_deadline(self, model: _Model, oldest: Call) -> None:
+        at = oldest.admitted_at + model.settings.deadline_s
+        model.deadline = asyncio.get_running_loop().call_at(at, self._expire, model, at)
 
-    def _expire(self, model: int, now: float) -> None:
+    def _expire(self, model: _Model, now: float) -> None:
         """Tell a model's callers whose deadline passed, and wait for the next one."""
-        self._deadlines[model] = None
-        for call in list(self._open[model]):
-            if call.admitted_at + self._settings_of[model].deadline_s > now:
-                self._set_deadline(call)
+        model.deadline = None
+        for call in list(model.open):
+            if call.admitted_at + model.settings.deadline_s > now:
+                self._set_deadline(model, call)
                 return
             if not call.answer.done():
                 call.answer.set_exception(DeadlinePassed("no answer came within the deadline"))
 
-    def _note_loaded(self, model: int, said: Mapping[str, Json]) -> None:
+    def _note_loaded(self, number: int, said: Mapping[str, Json]) -> None:
         self._choose_slots()
-        self._load_failures.pop(model, None)
         if said["batchable"]:
-            self._queue.batchable.add(model)
-        self._on_loaded(self.models[model], said)
+            self._queue.batchable.add(number)
+        model = self._models[number]
+        model.said, model.load_failure = said, None
+        model.was_loaded.set()
 
-    def _note_load_failed(self, model: int, code: str) -> None:
-        self._load_failures[model] = code
+    def _note_load_failed(self, number: int, code: str) -> None:
+        self._models[number].load_failure = code
 
-    def _note_end(self, had_loaded: frozenset[int]) -> None:
+    def _note_end(self, had_loaded: frozenset[int], lost: Sequence[Call]) -> None:
+        """Queue what was lost with a worker ahead of all: one by one, for one may be the reason."""
+        for call in lost:
+            call.goes_alone = True
+        if lost:
+            self._queue.put_back(lost)
         now = asyncio.get_running_loop().time()
-        self._last_loaded_at.update(dict.fromkeys(had_loaded, now))
+        for number in had_loaded:
+            self._models[number].last_loaded_at = now
         self._choose_slots()
         self._dispatch_soon()
-
-
-def _call(kind: Kind, model: int, body: bytes, limit_s: float) -> Call:
-    loop = asyncio.get_running_loop()
-    return Call(
-        kind=kind,
-        model=model,
-        body=body,
-        limit_s=limit_s,
-        answer=loop.create_future(),
-        admitted_at=time.monotonic(),
-    )

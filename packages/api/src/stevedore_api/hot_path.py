@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from urllib.parse import unquote
+from urllib.parse import unquote_to_bytes
 
 import httptools
 import msgspec
@@ -101,7 +101,8 @@ class HotPath:
         self.arriving_bytes = 0
         """What is here of bodies that are not whole."""
         self.envelope = msgspec.json.Decoder(_Envelope)
-        self.targets: dict[str, Target] = {}
+        self.targets: dict[bytes, Target] = {}
+        """By their paths as they are usually spelled."""
         self._add("/predict", Kind.PREDICT_ENVELOPE, None)
         self._add("/score", Kind.SCORE_ENVELOPE, None)
         for model in catalogue:
@@ -113,17 +114,16 @@ class HotPath:
                 self._add(f"{place}/score", Kind.SCORE, model)
         self._headers: Headers = ()
         self._joined = b""
-        self._by_url = {path.encode(): target for path, target in self.targets.items()}
 
     def find(self, url: bytes) -> Target | None:
         """Return what the URL of a POST asks for, if it is answered here."""
-        if (target := self._by_url.get(url)) is not None:  # the usual spelling
+        if (target := self.targets.get(url)) is not None:
             return target
         try:
-            path = unquote(httptools.parse_url(url).path.decode("ascii"))
-        except (httptools.HttpParserInvalidURLError, UnicodeDecodeError, AttributeError):
+            path = unquote_to_bytes(httptools.parse_url(url).path)
+        except (httptools.HttpParserInvalidURLError, AttributeError):
             return None  # uvicorn refuses it
-        return self.targets.get(path.removesuffix("/"))
+        return self.targets.get(path.removesuffix(b"/"))
 
     def is_alone(self, own_bytes: int) -> bool:
         """Tell whether nothing is here but so many bytes of one body: what waits, runs, arrives."""
@@ -140,7 +140,8 @@ class HotPath:
 
     def _add(self, path: str, kind: Kind, model: ServedModel | None) -> None:
         operation = path.rpartition("/")[2]
-        self.targets[path] = Target(path=path, operation=operation, kind=kind, model=model)
+        target = Target(path=path, operation=operation, kind=kind, model=model)
+        self.targets[path.encode()] = target
 
 
 class Exchange:
@@ -302,9 +303,8 @@ class Exchange:
             self._answer = (_OK, frame.body)
         else:
             said = orjson.loads(frame.body)
-            code, detail = said.pop("code"), said.pop("detail")
-            body = problems.problem(code, detail, request_id=self._request_id, **said)
-            self._answer, self._reason = (problems.status_of(code), body), code
+            self._answer = problems.problem(**said, request_id=self._request_id)
+            self._reason = said["code"]
         self._send()
 
     def _refuse(self, error: BaseException) -> None:

@@ -60,32 +60,32 @@ class ModelMetrics:
 class Metrics:
     """Everything that is counted."""
 
-    def __init__(self, models: Iterable[str]) -> None:
+    def __init__(self, keys: Iterable[str]) -> None:
         """Take the keys that the catalogue has for its models."""
         self.requests: Counter[tuple[str, str, int]] = Counter()
-        """By model, operation and status; the model is empty where a request names none."""
+        """By key, operation and status; the key is empty where a request names no model."""
         self.refusals: Counter[tuple[str, str]] = Counter()
-        """By model and reason."""
-        self.models = {model: ModelMetrics() for model in models}
+        """By key and reason."""
+        self.models = {key: ModelMetrics() for key in keys}
 
     def note_answer(
-        self, operation: str, model: str | None, status: int, reason: str | None, seconds: float
+        self, operation: str, key: str | None, status: int, reason: str | None, seconds: float
     ) -> None:
         """Count an answer; `reason` is the code of the problem if it is one."""
-        name = model or ""
-        self.requests[name, operation, status] += 1
+        label = key or ""
+        self.requests[label, operation, status] += 1
         if reason is not None:
-            self.refusals[name, reason] += 1
-        if model is not None:
-            self.models[model].answered.observe(seconds)
+            self.refusals[label, reason] += 1
+        if key is not None:
+            self.models[key].answered.observe(seconds)
 
-    def note_batch(self, model: str, calls: int) -> None:
+    def note_batch(self, key: str, calls: int) -> None:
         """Count calls that went to a worker at once."""
-        self.models[model].batches.observe(calls)
+        self.models[key].batches.observe(calls)
 
-    def note_call(self, model: str, waited_s: float, ran_s: float | None) -> None:
+    def note_call(self, key: str, waited_s: float, ran_s: float | None) -> None:
         """Count a call that ended; `ran_s` is None if no worker got it."""
-        metrics = self.models[model]
+        metrics = self.models[key]
         metrics.waited.observe(waited_s)
         if ran_s is not None:
             metrics.ran.observe(ran_s)

@@ -39,24 +39,20 @@ _PROBLEMS = {
 """What predict and score answer when they do not answer; of several with one status, the usual."""
 
 _COMPONENTS = "#/components/schemas/"
-_PROBLEM_CONTENT = {"application/problem+json": {"schema": {"$ref": f"{_COMPONENTS}Problem"}}}
+_PROBLEM_CONTENT = {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_COMPONENTS}Problem"}}}
 
 
 class _UnmovableError(Exception):
     """The schema works only where it stands."""
 
 
-def document(
-    general: dict[str, Any], catalogue: Catalogue, *, title: str, version: str
-) -> dict[str, Any]:
+def document(general: dict[str, Any], catalogue: Catalogue) -> dict[str, Any]:
     """Add the models' paths to the general document that FastAPI made of its own routes.
 
     Args:
         general: FastAPI's document; its paths with `{name}` become one path for each model, those
             with `{version}` one for each version of a model that has several.
         catalogue: The models; those that are loaded bring their schemas.
-        title: The title of the document.
-        version: Its version.
     """
     components: dict[str, Any] = {"Problem": _PROBLEM_SCHEMA}
     paths: dict[str, dict[str, Any]] = defaultdict(dict)
@@ -79,7 +75,7 @@ def document(
     tags = [{"name": m.key, "description": f"Model {m.name} {m.version}"} for m in catalogue]
     return {
         "openapi": "3.1.0",
-        "info": {"title": title, "version": version},
+        "info": general["info"],
         "tags": [*tags, *({"name": name} for name in ("all models", "health", "catalogue"))],
         "paths": dict(paths),
         "components": {"schemas": components},
@@ -107,12 +103,10 @@ def _model_operation(
         key = _key(model, verb)
         components[key] = _movable(model, verb, prefix=f"{_COMPONENTS}{key}")
         examples = {"packaged": {"value": model.said(f"{verb}_example")}}
-    content = {"schema": _reference(model, verb), "examples": examples}
     return {
         "tags": [model.key],
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": content}},
-        "responses": _responses(f"What {verb} returned"),
+        **_exchanged(verb, _reference(model, verb), examples),
     }
 
 
@@ -176,21 +170,23 @@ def _envelope_operation(catalogue: Catalogue, verb: str) -> dict[str, Any]:
         "tags": ["all models"],
         "summary": f"{verb.capitalize()} with the model that the envelope names",
         "operationId": f"{verb}_envelope",
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": schema, "examples": examples}},
-        },
-        "responses": _responses(f"What {verb} returned"),
+        **_exchanged(verb, schema, examples),
     }
 
 
-def _responses(description: str) -> dict[str, Any]:
+def _exchanged(
+    verb: str, schema: Mapping[str, Any], examples: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Describe what predict or score is sent, and what it answers."""
+    content = {"schema": schema, "examples": examples}
+    returned = {"description": f"What {verb} returned", "content": {"application/json": {}}}
+    refusals = {
+        str(status): {"description": title, "content": _PROBLEM_CONTENT}
+        for status, title in _PROBLEMS.items()
+    }
     return {
-        "200": {"description": description, "content": {"application/json": {}}},
-        **{
-            str(s): {"description": text, "content": _PROBLEM_CONTENT}
-            for s, text in _PROBLEMS.items()
-        },
+        "requestBody": {"required": True, "content": {"application/json": content}},
+        "responses": {"200": returned, **refusals},
     }
 
 
@@ -210,9 +206,7 @@ def _movable(model: ServedModel, verb: str, *, prefix: str) -> Json:
 def _rewritten(schema: Json, prefix: str) -> Json:
     if not isinstance(schema, dict):
         return schema
-    if not _UNMOVABLE.isdisjoint(schema):
-        raise _UnmovableError
-    if schema.get("$schema", LATEST) != LATEST:
+    if not _UNMOVABLE.isdisjoint(schema) or schema.get("$schema", LATEST) != LATEST:
         raise _UnmovableError
     moved = with_subschemas(schema, lambda subschema: _rewritten(subschema, prefix))
     moved.pop("$schema", None)

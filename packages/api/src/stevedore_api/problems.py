@@ -16,13 +16,12 @@ __all__ = [
     "INTERNAL",
     "MAX_PROBLEM_BYTES",
     "MEDIA_TYPE",
+    "METHOD_REFUSED",
+    "PATH_UNKNOWN",
     "STATUS",
     "TITLES",
-    "method_refused",
-    "path_unknown",
     "problem",
     "problem_of",
-    "status_of",
 ]
 
 MEDIA_TYPE = "application/problem+json"
@@ -32,47 +31,34 @@ MAX_PROBLEM_BYTES = 2_048
 _MAX_POINTER_BYTES = 256
 _MAX_DETAIL_CHARS = 300
 
-_TABLE: Sequence[tuple[type[StevedoreError], int, str]] = (
-    (errors.BodyNotJson, 400, "The body is not strict JSON"),
-    (errors.EnvelopeInvalid, 422, "The body is not an envelope"),
-    (errors.PayloadInvalid, 422, "The payload does not fit the schema"),
-    (errors.ModelUnknown, 404, "No such model"),
-    (errors.ParameterMissing, 422, "A parameter is missing"),
-    (errors.ContentTypeRefused, 415, "The body must be JSON"),
-    (errors.BodyTooLarge, 413, "The body is too large"),
-    (errors.BodyTooSlow, 408, "The body arrived too slowly"),
-    (errors.HostRefused, 403, "The host is not served here"),
-    (errors.ModelNotReady, 503, "Not ready"),
-    (errors.ScorePending, 503, "Not scored yet"),
-    (errors.QueueFull, 429, "Too much waits already"),
-    (errors.DeadlinePassed, 504, "No answer in time"),
-    (errors.WorkerDied, 502, "The worker died"),
-    (errors.PredictorFailed, 500, "The model failed"),
-    (errors.OutputNotJson, 500, "The model's output is not JSON"),
-)
-
 INTERNAL = "internal-error"
 """The code of whatever is our own fault."""
-_PATH_UNKNOWN = "path-unknown"
-_METHOD_REFUSED = "method-refused"
+PATH_UNKNOWN = "path-unknown"
+METHOD_REFUSED = "method-refused"
 
-STATUS: Mapping[str, int] = {
-    **{error.code: status for error, status, _ in _TABLE},
-    _PATH_UNKNOWN: 404,
-    _METHOD_REFUSED: 405,
-    INTERNAL: 500,
-}
-TITLES: Mapping[str, str] = {
-    **{error.code: title for error, _, title in _TABLE},
-    _PATH_UNKNOWN: "Nothing is served at this path",
-    _METHOD_REFUSED: "The path does not take this method",
-    INTERNAL: "Something went wrong here",
-}
-
-
-def status_of(code: str) -> int:
-    """Return the status for an error's code; an unknown one is our own fault."""
-    return STATUS.get(code, 500)
+_TABLE: Sequence[tuple[str, int, str]] = (
+    (errors.BodyNotJson.code, 400, "The body is not strict JSON"),
+    (errors.EnvelopeInvalid.code, 422, "The body is not an envelope"),
+    (errors.PayloadInvalid.code, 422, "The payload does not fit the schema"),
+    (errors.ModelUnknown.code, 404, "No such model"),
+    (errors.ParameterMissing.code, 422, "A parameter is missing"),
+    (errors.ContentTypeRefused.code, 415, "The body must be JSON"),
+    (errors.BodyTooLarge.code, 413, "The body is too large"),
+    (errors.BodyTooSlow.code, 408, "The body arrived too slowly"),
+    (errors.HostRefused.code, 403, "The host is not served here"),
+    (errors.ModelNotReady.code, 503, "Not ready"),
+    (errors.ScorePending.code, 503, "Not scored yet"),
+    (errors.QueueFull.code, 429, "Too much waits already"),
+    (errors.DeadlinePassed.code, 504, "No answer in time"),
+    (errors.WorkerDied.code, 502, "The worker died"),
+    (errors.PredictorFailed.code, 500, "The model failed"),
+    (errors.OutputNotJson.code, 500, "The model's output is not JSON"),
+    (PATH_UNKNOWN, 404, "Nothing is served at this path"),
+    (METHOD_REFUSED, 405, "The path does not take this method"),
+    (INTERNAL, 500, "Something went wrong here"),
+)
+STATUS: Mapping[str, int] = {code: status for code, status, _ in _TABLE}
+TITLES: Mapping[str, str] = {code: title for code, _, title in _TABLE}
 
 
 def problem(
@@ -81,24 +67,28 @@ def problem(
     *,
     request_id: str,
     violations: Sequence[Mapping[str, Json]] | None = None,
-) -> bytes:
-    """Return the body of a problem: at most `MAX_PROBLEM_BYTES`, whatever keys a payload had."""
+) -> tuple[int, bytes]:
+    """Return the status and the body of a problem; an unknown code is our own fault.
+
+    The body has at most `MAX_PROBLEM_BYTES`, whatever keys a payload had.
+    """
+    status = STATUS.get(code, STATUS[INTERNAL])
     body: dict[str, object] = {
         "type": f"urn:ml-py-stevedore:problem:{code}",
         "title": TITLES.get(code, TITLES[INTERNAL]),
-        "status": status_of(code),
+        "status": status,
         "detail": detail[:_MAX_DETAIL_CHARS],
         "request_id": request_id,
     }
     if violations is None:
-        return orjson.dumps(body)
+        return status, orjson.dumps(body)
     listed = [
         {"pointer": _enclosing(str(violation["pointer"])), "message": violation["message"]}
         for violation in violations
     ]
     while len(text := orjson.dumps({**body, "violations": listed})) > MAX_PROBLEM_BYTES:
         listed.pop()
-    return text
+    return status, text
 
 
 def _enclosing(pointer: str) -> str:
@@ -108,21 +98,9 @@ def _enclosing(pointer: str) -> str:
     return pointer
 
 
-def path_unknown(*, request_id: str) -> tuple[int, bytes]:
-    """Return status and body for a path at which there is nothing."""
-    detail = "there is nothing at this path; `/docs` shows what there is"
-    return status_of(_PATH_UNKNOWN), problem(_PATH_UNKNOWN, detail, request_id=request_id)
-
-
-def method_refused(*, request_id: str) -> tuple[int, bytes]:
-    """Return status and body for a path that takes other methods."""
-    detail = "this path does not take this method; `/docs` shows which it takes"
-    return status_of(_METHOD_REFUSED), problem(_METHOD_REFUSED, detail, request_id=request_id)
-
-
 def problem_of(error: BaseException, *, request_id: str) -> tuple[int, bytes]:
     """Return status and body for whatever was raised; what is not ours is told in fixed words."""
     if not isinstance(error, StevedoreError):
         detail = "the request could not be answered; the log has the reason"
-        return status_of(INTERNAL), problem(INTERNAL, detail, request_id=request_id)
-    return status_of(error.code), problem(error.code, str(error), request_id=request_id)
+        return problem(INTERNAL, detail, request_id=request_id)
+    return problem(error.code, str(error), request_id=request_id)

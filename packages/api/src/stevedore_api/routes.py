@@ -3,10 +3,11 @@
 They only read what `Health`, `Catalogue` and the lock hold. `app` strips trailing slashes before.
 """
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 
 from stevedore_api.catalogue import Catalogue, ServedModel
 from stevedore_api.exposition import MEDIA_TYPE, Exposition
@@ -15,13 +16,7 @@ from stevedore_api.openapi import REQUIRED
 from stevedore_core.errors import ModelNotReady, ParameterMissing, ScorePending
 from stevedore_core.strict_json import Json, encode
 
-__all__ = [
-    "catalogue_router",
-    "composition_router",
-    "health_router",
-    "metrics_router",
-    "model_health_router",
-]
+__all__ = ["routers"]
 
 _PLACES = ("/models/{name}", "/models/{name}/versions/{version}")
 """Below which paths a model is: without a version it is the default one."""
@@ -34,16 +29,25 @@ _NeededModelQuery = Annotated[
 _Verbose = Annotated[str | None, Query(description="Given: an object per model with reasons.")]
 
 
-class _JsonResponse(Response):
+class _JsonResponse(JSONResponse):
     """JSON as the hot path writes it."""
 
-    media_type = "application/json"
+    def render(self, content: Json) -> bytes:
+        """Return the body (called by Starlette)."""
+        return encode(content)
 
-    def __init__(self, content: Json, status_code: int = 200) -> None:
-        super().__init__(encode(content), status_code)
+
+def routers(
+    catalogue: Catalogue, health: Health, composition: Mapping[str, Json], exposition: Exposition
+) -> Iterator[APIRouter]:
+    """Return all these routes, in the order in which the document lists them."""
+    yield _health_router(catalogue, health)
+    yield _model_health_router(catalogue, health)
+    yield _catalogue_router(catalogue, health)
+    yield _inventory_router(composition, exposition)
 
 
-def health_router(catalogue: Catalogue, health: Health) -> APIRouter:
+def _health_router(catalogue: Catalogue, health: Health) -> APIRouter:
     """Return the routes that say whether this process works."""
     router = APIRouter(tags=["health"])
 
@@ -66,7 +70,7 @@ def health_router(catalogue: Catalogue, health: Health) -> APIRouter:
         return _JsonResponse(
             {
                 "live": True,
-                "ready": {model.key: health.is_ready(model.key) for model in catalogue},
+                "ready": {key: health.is_ready(key) for key in health.models},
                 "uptime": health.uptime_s,
             }
         )
@@ -84,7 +88,7 @@ def health_router(catalogue: Catalogue, health: Health) -> APIRouter:
     return router
 
 
-def model_health_router(catalogue: Catalogue, health: Health) -> APIRouter:
+def _model_health_router(catalogue: Catalogue, health: Health) -> APIRouter:
     """Return the routes that say whether one model works."""
     router = APIRouter(tags=["health"])
 
@@ -119,7 +123,7 @@ def _readiness(health: Health, model: ServedModel, *, is_verbose: bool) -> Respo
     return _JsonResponse("READY")
 
 
-def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
+def _catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
     """Return the routes that say what is served here, and how good it is."""
     router = APIRouter(tags=["catalogue"])
 
@@ -141,9 +145,9 @@ def catalogue_router(catalogue: Catalogue, health: Health) -> APIRouter:
 
     async def scores() -> Response:
         """Tell the scores of all models on their packaged examples, and which are pending."""
-        if not any(health.latest_scores(model.key) for model in catalogue):
+        if not any(model.scores for model in health.models.values()):
             raise ScorePending("no model was scored yet")
-        return _JsonResponse({m.key: _scores_or_reason(health, m.key) for m in catalogue})
+        return _JsonResponse({key: _scores_or_reason(health, key) for key in health.models})
 
     async def score(request: Request) -> Response:
         """Tell the scores of one model on its packaged examples."""
@@ -206,23 +210,16 @@ def _add_refusals(router: APIRouter, catalogue: Catalogue) -> None:
             router.add_api_route(path, refuse, methods=["POST"], include_in_schema=False)
 
 
-def composition_router(composition: Json) -> APIRouter:
-    """Return the route that says what runs here, by the lock."""
-    router = APIRouter(tags=["catalogue"])
+def _inventory_router(composition: Mapping[str, Json], exposition: Exposition) -> APIRouter:
+    """Return the routes that say what runs here by the lock, and what was counted."""
+    router = APIRouter()
 
-    @router.get("/composition")
+    @router.get("/composition", tags=["catalogue"])
     async def shown() -> Response:
         """Tell name, version, digest of the lock, models with hashes, environments, base."""
         return _JsonResponse(composition)
 
-    return router
-
-
-def metrics_router(exposition: Exposition) -> APIRouter:
-    """Return the route that Prometheus asks."""
-    router = APIRouter(tags=["health"])
-
-    @router.get("/metrics", response_class=PlainTextResponse)
+    @router.get("/metrics", tags=["health"], response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Tell what was counted and measured, for Prometheus."""
         return Response(exposition.text(), media_type=MEDIA_TYPE)

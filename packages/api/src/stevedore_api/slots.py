@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ import orjson
 
 from stevedore_api.call_queue import Call
 from stevedore_api.memory import resident_bytes
+from stevedore_api.settings import Settings
 from stevedore_api.worker_process import WorkerProcess
 from stevedore_core.errors import DeadlinePassed, WorkerDied
 from stevedore_core.frames import Frame, Kind
@@ -30,15 +31,12 @@ __all__ = ["SlotListeners", "WorkerSlot"]
 _log = logging.getLogger(__name__)
 
 _REPORTS = frozenset({Kind.LOADED, Kind.LOAD_FAILED})
-_FIRST_BACKOFF_S = 0.5
-_BACKOFF_FACTOR = 4.0
-_LONGEST_BACKOFF_S = 20.0
-_FIRST_LOAD_AGAIN_S = 10.0
-_LONGEST_LOAD_AGAIN_S = 300.0
+_START_AGAIN_S = (0.0, 0.5, 2.0, 8.0, 20.0)
+"""How long to wait with the replacement of a worker that died, the more died before it in a row."""
+_LOAD_AGAIN_S = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
+"""How long to wait with a model that could not be loaded, the more often in a row it could not."""
 _BUSY_S = 0.5
 """When to look again whether a worker is free to load what it could not."""
-_MOST_STEPS = 7
-"""After so many the longest wait is reached; a power of every death would overflow a float."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,29 +49,23 @@ class SlotListeners:
     """The worker could not load the model of this number; the code says why."""
     on_free: Callable[[], None]
     """The worker may be able to take a call."""
-    on_lost: Callable[[Sequence[Call]], None]
-    """The worker is gone with these calls, of which each may run once more, alone."""
-    on_end: Callable[[frozenset[int]], None]
-    """The worker, which had loaded these models, is gone."""
+    on_end: Callable[[frozenset[int], Sequence[Call]], None]
+    """The worker, which had loaded these models, is gone with these calls, which may run again."""
 
 
 class WorkerSlot:
     """The place of one worker."""
 
     def __init__(
-        self,
-        command: WorkerCommand,
-        *,
-        load_limit_s: float,
-        max_rss_bytes: int = 0,
-        listeners: SlotListeners,
+        self, command: WorkerCommand, settings: Settings, listeners: SlotListeners
     ) -> None:
-        """Take what starts a worker, its limits (0: no limit), and whom to tell of what."""
+        """Take what starts a worker, its limits, and whom to tell of what."""
         self.loaded: set[int] = set()
         """The numbers of the models that the worker has loaded."""
         self._command = command
-        self._load_limit_s = load_limit_s
-        self._max_rss_bytes = max_rss_bytes
+        self._load_limit_s = settings.load_limit_s
+        self._max_rss_bytes = settings.max_worker_rss_bytes
+        """0: no limit."""
         self._listeners = listeners
         self.ends: Counter[str] = Counter(died=0, overran=0, recycled=0)
         """How many workers ended here, by the reason."""
@@ -91,11 +83,12 @@ class WorkerSlot:
         """What the end of the worker will count as."""
         self._deaths = 0
         self._stopping = False
-        self._background: set[asyncio.Task[None]] = set()
+        self._task: asyncio.Task[None] | None = None
+        """Starts the worker, or the next one."""
 
     def start(self) -> None:
         """Start the worker; returns at once, the listeners hear of the rest."""
-        self._spawn(self._start(0.0))
+        self._task = asyncio.get_running_loop().create_task(self._start(0.0))
 
     def kill(self) -> None:
         """Kill the worker, from wherever: nobody will be told."""
@@ -106,8 +99,8 @@ class WorkerSlot:
     async def stop(self) -> None:
         """Kill the worker and wait until it is reaped; no other follows."""
         self._stopping = True
-        for task in self._background:
-            task.cancel()
+        if self._task is not None:
+            self._task.cancel()
         if self._process is not None:
             self._process.kill()
             await self._process.wait()
@@ -140,7 +133,7 @@ class WorkerSlot:
         self._timer = loop.call_later(calls[0].limit_s, self._overrun)
         last = len(calls) - 1
         self._process.send(
-            [Frame(last - n, call.kind, call.model, call.body) for n, call in enumerate(calls)]
+            [Frame(last - n, call.kind, call.number, call.body) for n, call in enumerate(calls)]
         )
 
     @property
@@ -155,7 +148,7 @@ class WorkerSlot:
         try:
             await self._process.start(self._command, os.environ)
         except OSError:  # no more processes or file descriptors: later there may be
-            _log.exception("no worker of %s can be started", list(self._command.models))
+            _log.exception("no worker of %s can be started", self._command.models)
             self._ended()
 
     def _receive(self, frames: Sequence[Frame]) -> None:
@@ -184,28 +177,28 @@ class WorkerSlot:
         entry = orjson.loads(frame.body)
         if frame.kind == Kind.LOAD_FAILED:
             self._listeners.on_load_failed(frame.model, entry["code"])
+            delay_s = _wait_s(_LOAD_AGAIN_S, self._load_failures[frame.model])
             self._load_failures[frame.model] += 1
-            delay_s = _load_again_s(self._load_failures[frame.model])
             self._load_later(delay_s, frame.model)
             return
         del self._load_failures[frame.model]
         self.loaded.add(frame.model)
         self._listeners.on_loaded(frame.model, entry)
 
-    def _load_later(self, delay_s: float, model: int) -> None:
+    def _load_later(self, delay_s: float, number: int) -> None:
         loop = asyncio.get_running_loop()
-        self._load_timers.append(loop.call_later(delay_s, self._load_again, model))
+        self._load_timers.append(loop.call_later(delay_s, self._load_again, number))
 
-    def _load_again(self, model: int) -> None:
+    def _load_again(self, number: int) -> None:
         """Have the worker, once it is free, try again to load a model; this has the same limit."""
         if not self.is_free:
-            self._load_later(_BUSY_S, model)
+            self._load_later(_BUSY_S, number)
             return
         assert self._process is not None  # noqa: S101  # a worker that reported is there
-        self._reported.discard(model)
+        self._reported.discard(number)
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._load_limit_s, self._overrun)
-        self._process.send([Frame(0, Kind.LOAD, model, b"")])
+        self._process.send([Frame(0, Kind.LOAD, number, b"")])
 
     def _refuse_limit_that_is_too_low(self) -> None:
         """Leave a worker alone that needs more than its limit before it did anything."""
@@ -213,7 +206,7 @@ class WorkerSlot:
             _log.error(
                 "a worker of %s holds %d bytes once it is loaded: `max_worker_rss_bytes` is too "
                 "low for its models, and is not held",
-                list(self._command.models),
+                self._command.models,
                 held,
             )
             self._max_rss_bytes = 0
@@ -232,8 +225,7 @@ class WorkerSlot:
 
     def _overrun(self) -> None:
         assert self._process is not None  # noqa: S101  # only a worker has a timer
-        models = list(self._command.models)
-        _log.error("worker %s of %s ran over its limit", self._process.pid, models)
+        _log.error("worker %s of %s ran over its limit", self._process.pid, self._command.models)
         self._end_reason = "overran"
         self._process.kill()
 
@@ -244,10 +236,8 @@ class WorkerSlot:
             timer.cancel()
         self._load_timers.clear()
         lost = [call for call in self._calls[self._answered :] if not call.answer.done()]
-        if len(self._calls) > 1:
-            self._listeners.on_lost(lost)
-        elif lost:
-            lost[0].answer.set_exception(
+        if lost and len(self._calls) == 1:  # nothing else can be what the worker died of
+            lost.pop().answer.set_exception(
                 DeadlinePassed("the model ran over its limit")
                 if self._end_reason == "overran"
                 else WorkerDied("the worker died while it ran the model")
@@ -258,38 +248,24 @@ class WorkerSlot:
         self.loaded.clear()
         self._reported.clear()
         self._end_reason = "died"
-        self._listeners.on_end(had_loaded)
+        self._listeners.on_end(had_loaded, lost)
         if self._stopping:
             return
-        self._spawn(self._replace(_backoff_s(self._deaths)))
+        replacing = self._replace(_wait_s(_START_AGAIN_S, self._deaths))
+        self._task = asyncio.get_running_loop().create_task(replacing)
         self._deaths += 1
 
     async def _replace(self, delay_s: float) -> None:
         assert self._process is not None  # noqa: S101  # it ended
         status = await self._process.wait()
-        _log.warning("a worker of %s ended with status %d", list(self._command.models), status)
+        _log.warning("a worker of %s ended with status %d", self._command.models, status)
         await self._start(delay_s)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
-def _backoff_s(deaths: int) -> float:
-    """Return how long to wait after so many deaths in a row: not at all, 0.5 s, 2 s, 8 s, 20 s."""
-    if not deaths:
-        return 0.0
-    exponent = min(deaths, _MOST_STEPS) - 1
-    return min(_FIRST_BACKOFF_S * _BACKOFF_FACTOR**exponent, _LONGEST_BACKOFF_S)
-
-
-def _load_again_s(failures: int) -> float:
-    """Return when to try again what failed so often: after 10 s, 20 s, 40 s, … 5 min."""
-    exponent = min(failures, _MOST_STEPS) - 1
-    return min(_FIRST_LOAD_AGAIN_S * 2.0**exponent, _LONGEST_LOAD_AGAIN_S)
+def _wait_s(waits_s: Sequence[float], failures: int) -> float:
+    """Return how long to wait after so many earlier failures; the last wait holds for all more."""
+    return waits_s[min(failures, len(waits_s) - 1)]
