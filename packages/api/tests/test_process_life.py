@@ -304,7 +304,7 @@ def jumping(told: Path, *, with_monotonic: bool) -> Iterator[dict[str, str]]:
 def disturbed(layout: Path, told: Path, seconds: float, *, with_monotonic: bool) -> list[str]:
     """Call a front whose clock jumps; return what went wrong."""
     wrong: list[str] = []
-    dates = set()
+    dates: set[str] = set()
     settings = {"STEVEDORE_SELF_TEST_INTERVAL_S": "0.2", "STEVEDORE_DEADLINE_S": "5"}
     with (
         jumping(told, with_monotonic=with_monotonic) as environ,
