@@ -270,7 +270,7 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def mutation(session: nox.Session) -> None:
-    """Change core's and api's code in small ways and see tests fail: all, or `-- strict_json`."""
+    """Change our code in small ways and see tests fail: all, or `-- strict_json locks/markers`."""
     install(session, "packages")
     install_own(session)
     session.run("python", "tests/mutation/mutation_table.py", *session.posargs)

@@ -11,7 +11,7 @@ import sys
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 from code_mutants import CodeMutant, make_code_mutants
@@ -41,7 +41,7 @@ INTRODUCTION: Final = """\
 Whether tests notice when the code is wrong. Each mutant is a module of ours with one small change:
 a comparison turned round or moved by one, a condition negated, `and` for `or`, another constant, a
 statement or a returned value dropped, `break` for `continue`. It is shown to the tests beside the
-module that bear its name, and to no others; those that start a server do not count, for it would
+module that bear its name, and to no others; those that start our server do not count, for it would
 import the code as it is, and of `group` that are the tests in which workers are scripted. A mutant
 that a test fails for is *killed*, and so is one that never ends. One that *survived* stands below,
 with the reason why it may.
@@ -91,13 +91,13 @@ def subjects() -> dict[str, Subject]:
     found = {}
     for package, names in RULES["modules"].items():
         for name in names:
-            place = ROOT / "packages" / package
+            place, path = ROOT / "packages" / package, PurePosixPath(name)
             found[name] = Subject(
-                module=f"stevedore_{package}.{name}",
+                module=".".join([f"stevedore_{package}", *path.parts]),
                 file=place / "src" / f"stevedore_{package}" / f"{name}.py",
                 tests=[
-                    place / "tests" / f"{test}.py"
-                    for test in RULES["instead"].get(name, [f"test_{name}"])
+                    place / "tests" / path.parent / f"{test}.py"
+                    for test in RULES["instead"].get(name, [f"test_{path.name}"])
                 ],
             )
     return found

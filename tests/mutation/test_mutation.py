@@ -225,6 +225,25 @@ def test_document() -> None:
     assert mutation_table.read_rows(text) == rows
 
 
+@pytest.mark.parametrize(
+    ("name", "module", "tests"),
+    [
+        ("frames", "stevedore_core.frames", ["core/tests/test_frames.py"]),
+        ("group", "stevedore_api.group", ["api/tests/test_dispatching.py"]),
+        ("locks/markers", "stevedore_build.locks.markers", ["build/tests/locks/test_markers.py"]),
+    ],
+)
+def test_a_module_and_its_tests(name: str, module: str, tests: list[str]) -> None:
+    """Both go by the path in the rules, and the tests by another name where the rules say so."""
+    packages = mutation_table.ROOT / "packages"
+    package, *rest = module.split(".")
+    assert mutation_table.subjects()[name] == Subject(
+        module=module,
+        file=packages.joinpath(package.partition("_")[2], "src", package, *rest).with_suffix(".py"),
+        tests=[packages / test for test in tests],
+    )
+
+
 def test_the_document_is_in_step() -> None:
     """It has every module of the rules and every survivor of the list, as they are now."""
     text = mutation_table.DOCUMENT.read_text(encoding="utf-8")

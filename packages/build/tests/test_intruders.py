@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import tiny
 
-from stevedore_build.errors import BuildError, LayerRefused, WorkspaceInvalid
+from stevedore_build.errors import LayerRefused, WorkspaceInvalid
 from stevedore_build.layouts import installed
 from stevedore_build.layouts.installed import refuse_clashes
 from stevedore_build.layouts.layers import layers_of
@@ -117,23 +117,3 @@ def test_what_is_left_out(
     assert {"__init__.py", "alpha.txt"} < left
     assert not {"alpha.pth", "tool"} & left
     assert "left out `alpha.pth` of a third-party distribution" in capsys.readouterr().err
-
-
-def test_a_name_of_python_that_shadows_nothing(tmp_path: Path) -> None:
-    """Files that Python would not import may be called as they like."""
-    files = {"alpha/json.py": "", "logging/notes.txt": "", "types.pyi": ""}
-    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files))
-    refuse_clashes("environments/default", tmp_path / "x")
-
-
-def test_every_intruder_is_told(tmp_path: Path) -> None:
-    """One message lists them."""
-    files = {"json.py": "", "sitecustomize.py": ""}
-    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files))
-    with pytest.raises(BuildError) as caught:
-        refuse_clashes("environments/default", tmp_path / "x")
-    assert str(caught.value) == (
-        "layer `environments/default` cannot be served: "
-        "`alpha` brings `json.py`, a name of the standard library; "
-        "`alpha` brings `sitecustomize.py`, which would run at every start"
-    )

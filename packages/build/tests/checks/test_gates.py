@@ -85,11 +85,13 @@ def test_too_low() -> None:
 
 
 def test_no_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that will not say a score is not passed over."""
+    """A server that will not say a score is not passed over, nor asked without a pause."""
     with served({"1.1.0": [(500, {"detail": "broken"})]}) as url:
         with pytest.raises(CheckFailed) as caught:
             refuse_low_scores(url, MANIFEST)
         assert str(caught.value) == f"no score at {url}/models/iris/versions/1.1.0/score: broken"
     monkeypatch.setattr("stevedore_build.checks.gates._SCORE_LIMIT_S", 0.2)
-    with served({"1.1.0": [PENDING]}) as url, pytest.raises(CheckFailed, match="not scored yet"):
+    answers: list[tuple[int, object]] = [PENDING] * 100
+    with served({"1.1.0": answers}) as url, pytest.raises(CheckFailed, match="not scored yet"):
         refuse_low_scores(url, MANIFEST)
+    assert len(answers) > 95

@@ -39,6 +39,14 @@ def test_content_of_files(tmp_path: Path) -> None:
     assert content_of(file, file) != content_of(file)
 
 
+def test_content_of_places(tmp_path: Path) -> None:
+    """It counts in which of several directories a file is."""
+    tiny.write(tmp_path / "one" / "a.py", "1")
+    one, two = tmp_path / "one", tmp_path / "two"
+    two.mkdir()
+    assert content_of(one, two) != content_of(two, one)
+
+
 def test_key() -> None:
     """Every part counts, under its name; the order in which they are named does not."""
     assert key_of({"a": "1", "b": ["2"]}) == key_of({"b": ["2"], "a": "1"})

@@ -63,22 +63,32 @@ def test_tidy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
 
 
-def test_set_modes(tmp_path: Path) -> None:
-    """Programs stay programs; everybody may read everything."""
+def test_tidy_again(tmp_path: Path) -> None:
+    """What is tidy already, and has nothing to be removed, stays as it is."""
     place = tmp_path / "x"
-    tiny.write(place / "data", "")
-    tiny.write(place / "program", "")
-    (place / "data").chmod(0o600)
-    (place / "program").chmod(0o700)
+    tiny.install(place, tiny.write_wheel(tmp_path, "alpha"))
+    found = []
+    for _ in range(2):
+        tidy(place)
+        found.append({path: path.read_bytes() for path in place.rglob("*") if path.is_file()})
+    assert found[0] == found[1]
+
+
+def test_set_modes(tmp_path: Path) -> None:
+    """What its owner may run stays a program; everybody may read everything."""
+    place = tmp_path / "x"
+    for name, mode in (("data", 0o600), ("odd", 0o611), ("program", 0o700)):
+        tiny.write(place / name, "")
+        (place / name).chmod(mode)
     place.chmod(0o700)
     set_modes(place)
     modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (place, *place.iterdir())}
-    assert modes == {"x": "0o755", "data": "0o644", "program": "0o755"}
+    assert modes == {"x": "0o755", "data": "0o644", "odd": "0o644", "program": "0o755"}
 
 
 def test_peaceful(tmp_path: Path) -> None:
     """Namespace packages, equal files and scripts of one name are no clash."""
-    scripts = "[console_scripts]\ntool = a:main\n"
+    scripts = "[console_scripts]\ntool = a:main\n[gui_scripts]\ntool = a:main\n"
     one = {"space/alpha/__init__.py": "", "LICENSE": "MIT"}
     two = {"space/beta/__init__.py": "", "LICENSE": "MIT"}
     tiny.install(
@@ -93,7 +103,7 @@ def test_peaceful(tmp_path: Path) -> None:
 @pytest.mark.fault("H2")
 def test_clashes(tmp_path: Path) -> None:
     """Every way in which two distributions get into each other's way is told."""
-    points = "[plug]\nName = a:b\n"
+    points = "[console_scripts]\ntool = a:b\n[plug]\nName = a:b\n"
     one = {"module.py": "a = 1\n", "shared/__init__.py": "", "shared/one.py": ""}
     two = {"module.py": "a = 2\n", "shared/two.py": ""}
     tiny.install(
@@ -113,15 +123,55 @@ def test_clashes(tmp_path: Path) -> None:
 def test_names_of_ours(tmp_path: Path) -> None:
     """A third-party distribution neither shadows our packages nor pretends to be a model."""
     points = "[ml_py_stevedore.models]\niris = alpha:load\n"
-    files = {"stevedore_core/__init__.py": "", "stevedore_model_x.py": ""}
-    tiny.install(
-        tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files, entry_points=points)
+    files = (
+        "stevedore_api.py",
+        "stevedore_build/x.txt",
+        "stevedore_core/__init__.py",
+        "stevedore_model_x.py",
     )
+    wheel = tiny.write_wheel(tmp_path, "alpha", files=dict.fromkeys(files, ""), entry_points=points)
+    tiny.install(tmp_path / "x", wheel)
     assert refusal(tmp_path / "x") == (
         "layer `environments/default` cannot be served: "
         "`alpha` offers a model `iris`; only model packages may; "
+        "`alpha` brings `stevedore_api.py`, a name that is ours; "
+        "`alpha` brings `stevedore_build`, a name that is ours; "
         "`alpha` brings `stevedore_core`, a name that is ours; "
         "`alpha` brings `stevedore_model_x.py`, a name that is ours"
+    )
+
+
+def test_a_name_of_python_that_shadows_nothing(tmp_path: Path) -> None:
+    """Files that Python would not import may be called as they like."""
+    files = {"alpha/json.py": "", "logging/notes.txt": "", "types.pyi": ""}
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files=files))
+    refuse_clashes("environments/default", tmp_path / "x")
+
+
+def test_every_intruder_is_told(tmp_path: Path) -> None:
+    """What Python would import in place of its own is named, be it source, bytecode or compiled."""
+    files = (
+        "abc/__init__.cpython-311-x86_64-linux-gnu.so",
+        "alpha/__init__.py",
+        "json.py",
+        "logging/__init__.py",
+        "math.cpython-311-x86_64-linux-gnu.so",
+        "sitecustomize.pyc",
+        "usercustomize/__init__.pyc",
+    )
+    wheel = tiny.write_wheel(tmp_path, "alpha", files=dict.fromkeys(files, ""))
+    tiny.install(tmp_path / "x", wheel)
+    python, start = "a name of the standard library", "which would run at every start"
+    assert refusal(tmp_path / "x") == "layer `environments/default` cannot be served: " + "; ".join(
+        f"`alpha` brings `{top}`, {reason}"
+        for top, reason in (
+            ("abc", python),
+            ("json.py", python),
+            ("logging", python),
+            ("math.cpython-311-x86_64-linux-gnu.so", python),
+            ("sitecustomize.pyc", start),
+            ("usercustomize", start),
+        )
     )
 
 

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from stevedore_build.locks.environments import share_out
+from stevedore_build.locks.environments import environment_order, share_out
 from stevedore_core.lock import Lock, LockedModel
 from stevedore_core.manifest import Manifest, ModelPin
 
@@ -71,6 +71,19 @@ def places(
     }
 
 
+def test_order() -> None:
+    """What is named automatically comes first, by its number; then the others, by name."""
+    asked = ["onnx", "default-10", "default-1", "alone", "default-2", "default"]
+    assert sorted(asked, key=environment_order) == [
+        "default",
+        "default-1",
+        "default-2",
+        "default-10",
+        "alone",
+        "onnx",
+    ]
+
+
 def test_all_together() -> None:
     """What fits together is together, and asked for once."""
     questions: list[str] = []
@@ -129,6 +142,20 @@ def test_previous_place_that_no_longer_fits() -> None:
     assert found == {"default": ["a", "d"], "default-2": ["c"], "default-3": ["b"]}
 
 
+def test_a_name_like_those_given_automatically() -> None:
+    """Who is new goes to `default` before `default-1`, which a manifest alone can have named."""
+    before = locked(a="default", b="default-1")
+    found = places(manifest("a", "b", "c"), "ab", previous=before)
+    assert found == {"default": ["a", "c"], "default-1": ["b"]}
+
+
+def test_who_moves_takes_its_turn() -> None:
+    """Who has to move stands in manifest order with those that are new, not behind them."""
+    before = locked(a="default", b="default")
+    found = places(manifest("a", "b", "c"), "ab", "ac", "bc", previous=before)
+    assert found == {"default": ["a"], "default-2": ["b"], "default-3": ["c"]}
+
+
 def test_previous_place_of_another_version() -> None:
     """A new version goes where the old one was; a name that the manifest gave is none of ours."""
     before = locked(a="default-2", b="default", c="onnx")
@@ -156,12 +183,19 @@ def test_each() -> None:
     assert stays == {"default": ["a"], "default-2": ["b"]}
 
 
-@pytest.mark.parametrize("mode", ["few", "each"])
-def test_a_model_that_cannot_be_alone(mode: str) -> None:
-    """It gets an environment, so that resolving says what is wrong with it."""
+@pytest.mark.parametrize(
+    ("mode", "models", "expected"),
+    [
+        ("few", "abcd", {"default": "ad", "default-2": "b", "default-3": "c"}),
+        ("each", "abc", {"default": "a", "default-2": "b", "default-3": "c"}),
+        ("few", "b", {"default": "b"}),
+    ],
+)
+def test_models_that_cannot_be_alone(mode: str, models: str, expected: dict[str, str]) -> None:
+    """Each gets an environment by itself, so that resolving says what is wrong with it."""
 
     def fits(_: str, pins: tuple[ModelPin, ...]) -> bool:
-        return "b" not in {pin.name for pin in pins}
+        return {"b", "c"}.isdisjoint(pin.name for pin in pins)
 
-    found = share_out(manifest("a", "b", "c", mode=mode), fits, previous=None)
-    assert "b" in ["".join(pin.name for pin in pins) for pins in found.values()]
+    found = share_out(manifest(*models, mode=mode), fits, previous=None)
+    assert {place: "".join(pin.name for pin in pins) for place, pins in found.items()} == expected

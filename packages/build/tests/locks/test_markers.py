@@ -33,11 +33,22 @@ LINUX = "sys_platform == 'linux'"
             "platform_machine == 'aarch64' or platform_machine == 'arm64'",
             (True, "platform_machine != 'x86_64'"),
         ),
-        ("python_full_version < '3.11.3'", (True, "python_full_version < '3.11.3'")),
+        *(
+            (marker, (True, marker))
+            for marker in (
+                "python_full_version < '3.11.3'",
+                "python_full_version == '3.11.4'",
+                "python_full_version != '3.11.4'",
+                "python_full_version < '3.11.99'",
+            )
+        ),
     ],
 )
 def test_shorten(marker: str, expected: tuple[bool, str | None]) -> None:
-    """A marker is as short as the covered platforms allow, and gone where it is always true."""
+    """A marker is as short as the covered platforms allow, and gone where it is always true.
+
+    One that may differ from patch to patch of Python stays, be it for one patch only.
+    """
     assert shorten(marker, "3.11") == expected
 
 
@@ -58,6 +69,7 @@ def test_on_platform() -> None:
 
 
 def test_extra() -> None:
-    """An extra holds only where it is asked for."""
+    """An extra holds only where it is asked for; where none is, it is the empty one."""
     assert holds("extra == 'testing'", LINUX_AMD64, "3.11.2", "testing")
     assert not holds("extra == 'testing'", LINUX_AMD64, "3.11.2")
+    assert holds("extra == ''", LINUX_AMD64, "3.11.2")

@@ -14,6 +14,11 @@ from stevedore_core.strict_json import Json
 
 CASES: dict[str, tuple[Any, Any, list[str]]] = {
     "title": ({}, {"title": "A"}, ['`/title`: `nothing` became `"A"` (patch)']),
+    "title of other letters": (
+        {},
+        {"title": "Größe"},
+        ['`/title`: `nothing` became `"Größe"` (patch)'],
+    ),
     "default": (
         {"default": 1, "description": "a"},
         {"$comment": "b", "examples": [1]},
@@ -40,6 +45,16 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"type": ["string"]},
         ['`/type`: `"string"` became `["string"]` (patch)'],
     ),
+    "type is any": (
+        {"type": ["array", "boolean", "integer", "null", "number", "object", "string"]},
+        {},
+        [
+            (
+                '`/type`: `["array", "boolean", "integer", "null", "number", "object",…` '
+                "became `nothing` (patch)"
+            )
+        ],
+    ),
     "enum looser": ({"enum": [1]}, {"enum": [1, 2]}, ["`/enum`: `[1]` became `[1, 2]` (minor)"]),
     "enum tighter": ({"enum": [1, 2]}, {"enum": [1]}, ["`/enum`: `[1, 2]` became `[1]` (major)"]),
     "enum sorted": (
@@ -52,6 +67,7 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"enum": [True]},
         ["`/enum`: `[1]` became `[true]` (major)"],
     ),
+    "const of an object": ({"const": {"a": 1, "b": 2}}, {"const": {"b": 2, "a": 1}}, []),
     "const to enum": (
         {"const": "a"},
         {"enum": ["a", "b"]},
@@ -87,6 +103,27 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {},
         {"minLength": 0},
         ["`/minLength`: `nothing` became `0` (patch)"],
+    ),
+    "length of at least none gone": (
+        {"minLength": 0},
+        {},
+        ["`/minLength`: `0` became `nothing` (patch)"],
+    ),
+    "length gone": ({"minLength": 1}, {}, ["`/minLength`: `1` became `nothing` (minor)"]),
+    "length written otherwise": (
+        {"maxLength": 3},
+        {"maxLength": 3.0},
+        ["`/maxLength`: `3` became `3.0` (patch)"],
+    ),
+    "counts": (
+        {"minItems": 2, "maxItems": 2, "minProperties": 2, "maxProperties": 2},
+        {"minItems": 1, "maxItems": 3, "minProperties": 1, "maxProperties": 3},
+        [
+            "`/maxItems`: `2` became `3` (minor)",
+            "`/maxProperties`: `2` became `3` (minor)",
+            "`/minItems`: `2` became `1` (minor)",
+            "`/minProperties`: `2` became `1` (minor)",
+        ],
     ),
     "multiple looser": (
         {"multipleOf": 0.3},
@@ -127,6 +164,11 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"additionalProperties": False},
         ["`/properties/a`: `{}` became `nothing` (major)"],
     ),
+    "property gone of an open object": (
+        {"properties": {"a": {"type": "null"}}},
+        {},
+        ['`/properties/a`: `{"type": "null"}` became `nothing` (minor)'],
+    ),
     "inner": (
         {"properties": {"a": {"items": {"minimum": 1}}}},
         {"properties": {"a": {"items": {"minimum": 2}}}},
@@ -147,6 +189,14 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"patternProperties": {"^x": {}}, "properties": {"a": {}}},
         ["`/properties/a`: `nothing` became `{}` (major)"],
     ),
+    "property in place of patterns": (
+        {"patternProperties": {"^x": {}}},
+        {"properties": {"a": {}}},
+        [
+            '`/patternProperties`: `{"^x": {}}` became `nothing` (major)',
+            "`/properties/a`: `nothing` became `{}` (major)",
+        ],
+    ),
     "others beside what is not evaluated": (
         {"unevaluatedProperties": False, "additionalProperties": {"type": "null"}},
         {"unevaluatedProperties": False},
@@ -157,16 +207,39 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"items": {"maxItems": 2}},
         ["`/items/maxItems`: `1` became `2` (minor)"],
     ),
+    "items added": (
+        {},
+        {"items": {"type": "null"}},
+        ['`/items/type`: `nothing` became `"null"` (major)'],
+    ),
     "items gone": ({"items": False}, {}, ["`/items`: `false` became `true` (minor)"]),
     "items listed": (
         {"items": [{"type": "null"}]},
         {"items": [{}]},
         ['`/items`: `[{"type": "null"}]` became `[{}]` (major)'],
     ),
+    "items listed now": (
+        {"items": False},
+        {"items": [{}]},
+        ["`/items`: `false` became `[{}]` (major)"],
+    ),
+    "items listed no more": (
+        {"items": [{}]},
+        {"items": {}},
+        ["`/items`: `[{}]` became `{}` (major)"],
+    ),
     "items beside what is not evaluated": (
         {"items": {"type": "null"}, "unevaluatedItems": False},
         {"unevaluatedItems": False},
         ['`/items`: `{"type": "null"}` became `nothing` (major)'],
+    ),
+    "items in place of what is not evaluated": (
+        {"unevaluatedItems": False},
+        {"items": {"type": "null"}},
+        [
+            '`/items`: `nothing` became `{"type": "null"}` (major)',
+            "`/unevaluatedItems`: `false` became `nothing` (major)",
+        ],
     ),
     "what no rule knows": (
         {"format": "date", "pattern": "a"},
@@ -192,6 +265,27 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
             '`/title`: `nothing` became `"A"` (patch)',
         ],
     ),
+    "definitions by their older name": (
+        {"definitions": {"a": {}}, "items": {"$ref": "#/definitions/a"}, "maxItems": 1},
+        {"definitions": {"a": {}}, "items": {"$ref": "#/definitions/a"}, "maxItems": 2},
+        ["`/maxItems`: `1` became `2` (minor)"],
+    ),
+    "a schema that refers to itself no more": (
+        {"maxItems": 1, "not": {"$ref": "#"}},
+        {"maxItems": 2},
+        [
+            "`/maxItems`: `1` became `2` (major)",
+            '`/not`: `{"$ref": "#"}` became `nothing` (major)',
+        ],
+    ),
+    **{
+        f"a schema that refers to itself by {key} in a list": (
+            {"maxItems": 1, "allOf": [{}, {"items": {key: "#"}}]},
+            {"maxItems": 2, "allOf": [{}, {"items": {key: "#"}}]},
+            ["`/maxItems`: `1` became `2` (major)"],
+        )
+        for key in ("$ref", "$dynamicRef", "$recursiveRef")
+    },
     "nothing admitted": (
         False,
         {"type": "null"},
@@ -204,6 +298,11 @@ CASES: dict[str, tuple[Any, Any, list[str]]] = {
         {"pattern": "a" * 100},
         {},
         [f'`/pattern`: `"{"a" * 58}…` became `nothing` (major)'],
+    ),
+    "not long": (
+        {"pattern": "a" * 58},
+        {},
+        [f'`/pattern`: `"{"a" * 58}"` became `nothing` (major)'],
     ),
 }
 

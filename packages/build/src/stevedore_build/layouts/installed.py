@@ -26,6 +26,8 @@ _CHANGING: Final = ("uv_cache.json", "direct_url.json")
 _RESERVED: Final = ("stevedore_core", "stevedore_api", "stevedore_build", "stevedore_model_")
 _RUN_BY_SITE: Final = frozenset({"sitecustomize", "usercustomize"})
 _SCRIPTS: Final = frozenset({"console_scripts", "gui_scripts"})
+_IMPORTED: Final = (".py", ".pyc", ".so")
+"""How a file ends that Python imports; bytecode needs no source beside it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,7 +133,11 @@ def _reserved_names(found: tuple[Distribution, ...]) -> Iterator[str]:
 
 def _is_module(top: str, distribution: Distribution) -> bool:
     """Tell whether what stands at the top of a directory can be imported in place of another."""
-    return top.endswith((".py", ".so")) or f"{top}/__init__.py" in distribution.files
+    package = f"{top}/__init__."
+    return any(
+        path.endswith(_IMPORTED) and (path == top or path.startswith(package))
+        for path in distribution.files
+    )
 
 
 def _read(info: Path) -> Distribution:

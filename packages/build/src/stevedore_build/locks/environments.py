@@ -28,7 +28,8 @@ def environment_order(environment: str) -> tuple[bool, int, str]:
     """Return what to sort environments by: those named automatically first, by their number."""
     if not is_automatic(environment):
         return (True, 0, environment)
-    return (False, _number(environment), environment)
+    number = int(environment.removeprefix(DEFAULT_ENVIRONMENT).removeprefix("-") or 1)
+    return (False, number, environment)
 
 
 def share_out(
@@ -61,12 +62,12 @@ def _place(
 ) -> None:
     """Put every free model into a place: where it was, else where it first fits, else a new one."""
     waiting = [pin for pin in free if pin not in before]
-    for name in sorted(set(before.values()), key=_number):
+    for name in sorted(set(before.values()), key=environment_order):
         kept = [pin for pin in free if before.get(pin) == name]
         places[name], left = _fill(name, places.get(name, []), kept, fits)
         waiting += left
     waiting.sort(key=free.index)
-    for name in sorted({DEFAULT_ENVIRONMENT, *before.values()}, key=_number):
+    for name in sorted({DEFAULT_ENVIRONMENT, *before.values()}, key=environment_order):
         places[name], waiting = _fill(name, places.get(name, []), waiting, fits)
     new = (name for name in _names() if not places.get(name))
     while waiting:
@@ -121,8 +122,3 @@ def _before(free: Sequence[ModelPin], previous: Lock | None) -> Mapping[ModelPin
 def _names() -> Iterator[str]:
     yield DEFAULT_ENVIRONMENT
     yield from (f"{DEFAULT_ENVIRONMENT}-{number}" for number in count(2))
-
-
-def _number(name: str) -> int:
-    """Return the place of an automatic name among its like."""
-    return int(name.removeprefix(DEFAULT_ENVIRONMENT).removeprefix("-") or 1)

@@ -13,7 +13,8 @@ from stevedore_core.requirements_files import Pin
 
 __all__ = ["holds", "on_platform", "shorten"]
 
-_LAST_PATCH: Final = 99
+_PATCHES: Final = range(100)
+"""More patch versions than any minor version of Python has."""
 
 _SHORT: Final = {
     frozenset({LINUX_AMD64.name, LINUX_ARM64.name}): "sys_platform == 'linux'",
@@ -42,12 +43,13 @@ def shorten(marker: str, minor: str) -> tuple[bool, str | None]:
     Returns whether it is ever true, and the marker to write, `None` for always. A marker that
     depends on the patch version of Python is left as it is.
     """
-    first, last = (
+    found = {
         frozenset(p.name for p in PLATFORMS if holds(marker, p, f"{minor}.{patch}"))
-        for patch in (0, _LAST_PATCH)
-    )
-    if first != last:
+        for patch in _PATCHES
+    }
+    if len(found) > 1:
         return True, marker
-    if len(first) == len(PLATFORMS):
+    (names,) = found
+    if len(names) == len(PLATFORMS):
         return True, None
-    return bool(first), _SHORT.get(first)
+    return bool(names), _SHORT.get(names)
