@@ -48,7 +48,9 @@ class _Protocol(HttpToolsProtocol):
         self._is_held = False
         self._idle_since: float | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(  # type: ignore[override]  # narrower, as uvicorn has it
+        self, transport: asyncio.Transport
+    ) -> None:
         super().connection_made(transport)
         self._start_head_timer()
         self.idle[self] = None

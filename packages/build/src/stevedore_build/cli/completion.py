@@ -39,7 +39,7 @@ def offer_completions(parser: argparse.ArgumentParser) -> None:
     for action in _actions(parser):
         names = _names_for(action)
         if names is not None:
-            action.completer = lambda names=names, **_: names  # type: ignore[attr-defined]
+            action.completer = lambda names=names, **_: names  # type: ignore[attr-defined]  # it is argcomplete's
     argcomplete.autocomplete(parser)
 
 
