@@ -1,8 +1,13 @@
 """Markers, judged on the platforms that locks cover."""
 
-import pytest
+import time
+from concurrent.futures import ThreadPoolExecutor
 
-from stevedore_build.locks.markers import holds, on_platform, shorten
+import pytest
+from packaging.markers import Marker
+
+from stevedore_build.locks import markers
+from stevedore_build.locks.markers import holds, on_platform, requirement_of, shorten
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64
 from stevedore_core.requirements_files import Pin
 
@@ -73,3 +78,24 @@ def test_extra() -> None:
     assert holds("extra == 'testing'", LINUX_AMD64, "3.11.2", "testing")
     assert not holds("extra == 'testing'", LINUX_AMD64, "3.11.2")
     assert holds("extra == ''", LINUX_AMD64, "3.11.2")
+
+
+def test_one_thread_reads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads resolve, only one of them is in Python's parser."""
+    inside: list[str] = []
+    most = 0
+
+    def read(text: str) -> Marker:
+        nonlocal most
+        inside.append(text)
+        most = max(most, len(inside))
+        time.sleep(0.001)
+        inside.remove(text)
+        return Marker(LINUX)
+
+    monkeypatch.setattr(markers, "Marker", read)
+    monkeypatch.setattr(markers, "Requirement", read)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        list(pool.map(requirement_of, map(str, range(20))))
+        list(pool.map(lambda n: holds(f"marker {n}", LINUX_AMD64, "3.11.0"), range(20)))
+    assert most == 1

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from stevedore_build.console import step
 from stevedore_build.errors import LockStale, ReleaseRefused, ResolutionFailed, WorkspaceInvalid
 from stevedore_build.locks.environments import share_out
-from stevedore_build.locks.markers import holds
+from stevedore_build.locks.markers import holds, requirement_of
 from stevedore_build.locks.resolving import closure, explain, resolve
 from stevedore_build.platforms import PLATFORMS
 from stevedore_build.tags import find_tag
@@ -201,13 +201,14 @@ class _Resolver:
         known = {
             p.name for e in (self.previous.environments if self.previous else ()) for p in e.pins
         }
-        known |= {Requirement(line).name for wheel in self.wheels for line in wheel.requires}
+        known |= {requirement_of(line).name for wheel in self.wheels for line in wheel.requires}
         told = []
         for pin in pins:
             for line in self.wheels.models[pin.name, pin.version].requires:
-                name = re.escape(Requirement(line).name)
-                if re.search(rf"\b{name} was not found|no version of {name}\b", reason):
-                    meant = did_you_mean(Requirement(line).name, known - {Requirement(line).name})
+                name = requirement_of(line).name
+                absent = re.escape(name)
+                if re.search(rf"\b{absent} was not found|no version of {absent}\b", reason):
+                    meant = did_you_mean(name, known - {name})
                     told.append(
                         f"`{pin.name}` {pin.version}: `project.dependencies` in "
                         f"`models/{pin.name}/pyproject.toml` asks for `{line}`, expected a version "
@@ -258,7 +259,7 @@ def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ..
             continue
         seen.add((wheel.distribution, extra))
         for line in wheel.requires:
-            requirement = Requirement(line)
+            requirement = requirement_of(line)
             if not _applies(requirement, extra):
                 continue
             if is_own(requirement.name):

@@ -1,17 +1,25 @@
 """What a requirement's marker means on the platforms a lock covers.
 
-`resolving` shortens markers with it, `layouts.layers` picks the pins of one platform.
+`resolving` shortens markers with it, `locking` reads requirements, `layouts.layers` picks the pins
+of one platform.
 """
 
 from collections.abc import Iterable
+from functools import cache
+from threading import Lock
 from typing import Final
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
 
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64, PLATFORMS, Platform
 from stevedore_core.requirements_files import Pin
 
-__all__ = ["holds", "on_platform", "shorten"]
+__all__ = ["holds", "on_platform", "requirement_of", "shorten"]
+
+_PARSING: Final = Lock()
+"""Strings in markers are read by Python's own parser, and environments are resolved in threads. Two
+of these that read at a time make CPython 3.11 raise a `SystemError`."""
 
 _PATCHES: Final = range(100)
 """More patch versions than any minor version of Python has."""
@@ -26,10 +34,22 @@ _SHORT: Final = {
 }
 
 
+def requirement_of(text: str) -> Requirement:
+    """Return what a line of a wheel's metadata requires, in whatever thread it is read."""
+    with _PARSING:
+        return Requirement(text)
+
+
+@cache
+def _marker_of(text: str) -> Marker:
+    with _PARSING:
+        return Marker(text)
+
+
 def holds(marker: str | None, platform: Platform, python: str, extra: str = "") -> bool:
     """Tell whether a marker is true on a platform; `python` is a full version."""
     values = {**platform.marker_values(python), "extra": extra}
-    return marker is None or Marker(marker).evaluate(values)
+    return marker is None or _marker_of(marker).evaluate(values)
 
 
 def on_platform(pins: Iterable[Pin], platform: Platform, python: str) -> tuple[Pin, ...]:
