@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if SCALE not in ("small", "full"):
         raise pytest.UsageError(f"`STEVEDORE_FAULT_SCALE`: expected small or full, found `{SCALE}`")
     config.addinivalue_line("markers", "fault(row): brings about the fault of a row of the table")
-    config.addinivalue_line("markers", "clock: watches the clock, and wants nothing beside it")
+    config.addinivalue_line("markers", "clock: watches the clock, and wants no session beside it")
     config.addinivalue_line("markers", "stress: puts a server under stress; wants both processors")
     config.addinivalue_line("markers", "control(row): shows that a row's detector can fail")
 

@@ -22,8 +22,9 @@ TIMES = (2, 10, 50)
 MAX_QUEUED = 16
 REJECT_LIMIT_S = 0.05
 PROBE_LIMIT_S = 0.1
-QUEUE_MARGIN = 1.25
-"""How many more calls than a full queue and two workers hold may be answered before another."""
+QUEUE_MARGIN = 0.25
+"""How many more calls may be answered before another than a full queue and two workers hold: one
+that was sent late counts from when it was due."""
 LEAST_GOODPUT = 0.9
 SLACK = 3
 """How much further from the promise than allowed it may be on a busy machine, at small scale."""
@@ -45,14 +46,15 @@ class Overload:
     def faults(self, slack: float) -> list[str]:
         """Return what is not as promised; `slack` is 1 where the machine is quiet."""
         refused = self.refused
-        p99 = sorted(self.waited_for)[int(len(self.waited_for) * 0.99)]
         least = 1 - (1 - LEAST_GOODPUT) * slack
         checks = {
             f"goodput {self.goodput:.2f} of peak": self.goodput >= least,
             f"{len(self.calls) - len(self.waited_for) - len(refused)} beside 200 and 429": (
                 len(self.waited_for) + len(refused) == len(self.calls)
             ),
-            f"accepted p99 after {p99} others": p99 <= QUEUE_MARGIN * (MAX_QUEUED + 2) * slack,
+            f"accepted p99 after {self.waited_for_p99} others": (
+                self.waited_for_p99 <= (1 + QUEUE_MARGIN * slack) * (MAX_QUEUED + 2)
+            ),
             f"refused p99 {percentile_s(refused):.3f} s": (
                 percentile_s(refused) < REJECT_LIMIT_S * slack
             ),
@@ -69,14 +71,20 @@ class Overload:
         return statistics.median(self.goodputs)
 
     @property
+    def waited_for_p99(self) -> int:
+        """How many others were answered before one that was accepted, but for one in a hundred."""
+        return sorted(self.waited_for)[int(len(self.waited_for) * 0.99)] if self.waited_for else 0
+
+    @property
     def refused(self) -> list[Sample]:
         """The calls for which there was no place."""
         return [sample for sample in self.calls if sample.status == 429]
 
     def __str__(self) -> str:
         return (
-            f"goodput {100 * self.goodput:.0f} % of peak, 429 p99 "
-            f"{1_000 * percentile_s(self.refused):.0f} ms, {len(self.probes)} probes answered"
+            f"goodput {100 * self.goodput:.0f} % of peak, accepted p99 after {self.waited_for_p99} "
+            f"others, 429 p99 {1_000 * percentile_s(self.refused):.0f} ms, {len(self.probes)} "
+            "probes answered"
         )
 
 

@@ -18,6 +18,7 @@ from typing import (
     Required,
     TypedDict,
     TypeVar,
+    cast,
 )
 
 import jsonschema  # type: ignore[import-untyped]  # it ships no types
@@ -513,6 +514,30 @@ def test_what_has_no_schema_is_refused(kind: Any, message: str) -> None:
     with pytest.raises(SchemaInvalid) as refused:
         given(kind)
     assert str(refused.value) == message
+
+
+def test_what_an_author_adds_stays_as_it_is() -> None:
+    """A condition beside a type is not closed, as the type is: it would hold for nothing."""
+    condition: dict[str, Any] = {
+        "if": {"properties": {"kind": {"const": "box"}}},
+        "then": {"required": ["height"]},
+        "dependentSchemas": {"lid": {"properties": {"height": {"minimum": 1}}}},
+    }
+
+    class Parcel(pydantic.BaseModel):
+        model_config = pydantic.ConfigDict(json_schema_extra=condition)
+        kind: str
+        height: float = 0.0
+        lid: bool = False
+
+    document = schema_of(Parcel, name="Parcel", where="types")
+    assert {key: document[key] for key in condition} == condition
+    schema = Schema.compile(document, where="types")
+    schema.check({"kind": "tube"})
+    schema.check({"kind": "box", "height": 2, "lid": True})
+    for refused in ({"kind": "box"}, {"kind": "tube", "height": 0.5, "lid": True}):
+        with pytest.raises(PayloadInvalid):
+            schema.check(cast("Json", refused))
 
 
 def test_what_pydantic_refuses_is_refused() -> None:

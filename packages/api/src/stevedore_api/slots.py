@@ -147,7 +147,7 @@ class WorkerSlot:
         self._timer = loop.call_later(self._load_limit_s, self._overrun)
         try:
             await self._process.start(self._command, os.environ)
-        except OSError:  # no more processes or file descriptors: later there may be
+        except Exception:  # noqa: BLE001  # no more processes, say: later there may be
             _log.exception("no worker of %s can be started", self._command.models)
             self._ended()
 

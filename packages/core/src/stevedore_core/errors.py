@@ -80,7 +80,7 @@ class StevedoreError(Exception):
     """Everything this project raises on purpose."""
 
     code: ClassVar[str] = "error"
-    """The name of the class for callers, logs and metrics: `body-not-json` of `BodyNotJson`."""
+    """The class for callers, logs and metrics, always made of its name: `body-not-json`."""
 
     def __init_subclass__(cls) -> None:
         cls.code = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()

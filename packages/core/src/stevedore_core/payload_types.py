@@ -44,6 +44,11 @@ _FIRST = (
     *("required", "additionalProperties", "properties", "prefixItems", "items"),
 )
 """What people look for, in the order in which they read; the rest follows by name."""
+_AS_DECLARED = (
+    *("contains", "contentSchema", "dependencies", "dependentSchemas", "if", "then", "else"),
+    "unevaluatedItems",
+)
+"""What no type makes: its author wrote it, and closed it would mean something else."""
 _DEFINITIONS = "#/$defs/"
 _MOST_EXACT = 2**53
 """Up to here each integer is a float."""
@@ -128,7 +133,8 @@ class _Writing:
         schema = _tidied(self._inlined(schema))
         if "properties" in schema:
             schema = self._closed(schema)
-        return _ordered(with_subschemas(schema, self._written))
+        declared = {key: schema[key] for key in _AS_DECLARED if key in schema}
+        return _ordered(with_subschemas(schema, self._written) | declared)
 
     def _closed(self, schema: dict[str, Any]) -> dict[str, Any]:
         """Admit no key that a class lacks, and put its keys into their order."""
