@@ -119,6 +119,19 @@ def test_clashes(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("points", ["[plug]\n; c\nname = a:b\n", "\udcff"])
+def test_entry_points_that_cannot_be_read(tmp_path: Path, points: str) -> None:
+    """The distribution is named, and what to do; the others are looked at as well."""
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files={"json.py": ""}))
+    file = tmp_path / "x" / "alpha-1.0.dist-info" / "entry_points.txt"
+    file.write_text(points, encoding="utf-8", errors="surrogateescape")
+    assert refusal(tmp_path / "x") == (
+        "layer `environments/default` cannot be served: "
+        "`alpha` has an `entry_points.txt` that Python cannot read; require another version of it; "
+        "`alpha` brings `json.py`, a name of the standard library"
+    )
+
+
 @pytest.mark.fault("H1")
 def test_names_of_ours(tmp_path: Path) -> None:
     """A third-party distribution neither shadows our packages nor pretends to be a model."""
@@ -178,6 +191,11 @@ def test_every_intruder_is_told(tmp_path: Path) -> None:
 FILES = {
     "a module": ({"same.py": "a = 1"}, {"same.py": "a = 2"}),
     "a package": ({"same/__init__.py": "", "same/a.py": ""}, {"same/b.py": ""}),
+    "a package of bytecode": ({"same/__init__.pyc": "", "same/a.py": ""}, {"same/b.py": ""}),
+    "a compiled package": (
+        {"same/__init__.cpython-311-x86_64-linux-gnu.so": "", "same/a.py": ""},
+        {"same/b.py": ""},
+    ),
     "a package in both": ({"same/__init__.py": ""}, {"same/__init__.py": ""}),
     "a file of a namespace": ({"space/x/a.txt": "1"}, {"space/x/a.txt": "2"}),
     "a license": ({"LICENSE": "MIT"}, {"LICENSE": "BSD"}),
