@@ -74,6 +74,13 @@ def test_tidy_again(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_tidy_a_file_in_place_of_scripts(tmp_path: Path) -> None:
+    """What is called as their directory goes too, whatever it is."""
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files={"bin": ""}))
+    tidy(tmp_path / "x")
+    assert not (tmp_path / "x" / "bin").exists()
+
+
 def test_set_modes(tmp_path: Path) -> None:
     """What its owner may run stays a program; everybody may read everything."""
     place = tmp_path / "x"

@@ -49,9 +49,10 @@ def distributions(directory: Path) -> tuple[Distribution, ...]:
 
 def tidy(directory: Path) -> None:
     """Remove what differs from run to run or must not be served, and sort what records it."""
-    (directory / ".lock").unlink(missing_ok=True)
-    if (directory / "bin").is_dir():
-        shutil.rmtree(directory / "bin")
+    for name in (".lock", "bin"):
+        if (directory / name).is_dir():
+            shutil.rmtree(directory / name)
+        (directory / name).unlink(missing_ok=True)
     for file in sorted(directory.glob("*.pth")):
         notice(f"left out `{file.name}` of a third-party distribution: it would run at every start")
         file.unlink()
