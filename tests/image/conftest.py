@@ -29,6 +29,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     It is the server's code that stands it or does not, and that is the same in each composition.
     """
     if not (config.getoption("markexpr") or config.getoption("keyword")):
+        config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("stress")])
         items[:] = [item for item in items if not item.get_closest_marker("stress")]
 
 

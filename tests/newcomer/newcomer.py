@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from pathlib import Path
 from socket import socket
@@ -99,14 +99,14 @@ def served(*command: str, cwd: Path, port: int) -> Iterator[None]:
         try:
             await_ready(port, process)
             yield
-        except AssertionError as error:
+        except BaseException as error:
             log.seek(0)
             error.add_note(log.read().decode()[-SAID_CHARACTERS:])
             raise
         finally:
-            if process.poll() is None:
+            with suppress(ProcessLookupError):  # what it started may live when it has ended
                 os.killpg(process.pid, signal.SIGTERM)
-                process.wait(STOP_LIMIT_S)
+            process.wait(STOP_LIMIT_S)
 
 
 def _is_ready(port: int) -> bool:

@@ -1,10 +1,12 @@
 """What goes wrong while a newcomer is imitated is told."""
 
 import sys
+import time
 from pathlib import Path
+from socket import socket
 
 import pytest
-from newcomer import ask, free_port, run, served
+from newcomer import STOP_LIMIT_S, ask, free_port, run, served
 
 SERVE = """
 import sys
@@ -47,6 +49,38 @@ def test_what_serves_is_there_until_the_end(tmp_path: Path) -> None:
         assert ask(port, "GET", "/readyz") == (200, "READY")
     with pytest.raises(ConnectionRefusedError):
         ask(port, "GET", "/readyz")
+
+
+def test_what_serves_does_not_outlive_what_started_it(tmp_path: Path) -> None:
+    """A command, such as `make`, may end before the server that it started."""
+    port, end = free_port(), tmp_path / "end"
+    script = '"$@" & until [ -e end ]; do sleep 0.05; done; rm end'
+    with served("sh", "-c", script, "sh", *python(SERVE), str(port), cwd=tmp_path, port=port):
+        end.touch()
+        while end.exists():
+            time.sleep(0.05)
+        time.sleep(0.2)  # the shell ends
+    give_up = time.monotonic() + STOP_LIMIT_S
+    while listens(port):
+        assert time.monotonic() < give_up
+
+
+def listens(port: int) -> bool:
+    """Tell whether anybody takes connections on a port."""
+    with socket() as asking:
+        return asking.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_what_goes_wrong_meanwhile_is_told_with_what_the_server_said(tmp_path: Path) -> None:
+    """Whatever it is: an answer that is none raises other errors than a test's own."""
+    port = free_port()
+    command = ("sh", "-c", 'echo so; exec "$@"', "sh", *python(SERVE), str(port))
+    with (
+        pytest.raises(ValueError, match="what") as failed,
+        served(*command, cwd=tmp_path, port=port),
+    ):
+        int("what")
+    assert failed.value.__notes__[0].startswith("so\n")
 
 
 def test_what_does_not_serve_is_told_with_what_it_said(tmp_path: Path) -> None:

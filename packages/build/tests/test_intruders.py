@@ -40,6 +40,10 @@ THEIRS = {
     "a module of Python": "json.py",
     "a package of Python": "logging/__init__.py",
     "a compiled module of Python": "math.cpython-311-x86_64-linux-gnu.so",
+    "bytecode of sitecustomize": "sitecustomize.pyc",
+    "bytecode of a module of Python": "json.pyc",
+    "bytecode of a package of Python": "logging/__init__.pyc",
+    "a compiled package of Python": "abc/__init__.cpython-311-x86_64-linux-gnu.so",
     "core": "stevedore_core/__init__.py",
     "a model": "stevedore_model_iris.py",
 }

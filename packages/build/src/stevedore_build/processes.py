@@ -20,13 +20,14 @@ _FINDING = threading.Lock()
 """uv looks itself up through `sysconfig`, whose first use is not safe in threads."""
 
 
-def run(
+def run(  # noqa: PLR0913 - each is a part of how a program is run
     argv: Sequence[str],
     *,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     accepted: AbstractSet[int] = frozenset({0}),
     shown: re.Pattern[str] | None = None,
+    errors: str = "strict",
 ) -> str:
     """Run a program to its end and return what it printed.
 
@@ -36,7 +37,7 @@ def run(
     name = Path(argv[0]).name
     try:
         done = subprocess.run(  # noqa: S603 - a list, never a shell
-            argv, cwd=cwd, env=env, check=False, capture_output=True, text=True
+            argv, cwd=cwd, env=env, check=False, capture_output=True, text=True, errors=errors
         )
     except OSError as error:
         raise ToolFailed(f"`{name}` cannot be started: {error.strerror}") from error
@@ -49,12 +50,12 @@ def run(
     return done.stdout
 
 
-def git(*arguments: str, cwd: Path) -> str:
-    """Run git in a directory of the repository."""
+def git(*arguments: str, cwd: Path, errors: str = "strict") -> str:
+    """Run git in a directory of the repository; `errors` says what to do where it is no text."""
     program = shutil.which("git")
     if program is None:
         raise ToolFailed("`git` is not installed; packages are built from the files it tracks")
-    return run([program, *arguments], cwd=cwd)
+    return run([program, *arguments], cwd=cwd, errors=errors)
 
 
 def uv_program() -> str:

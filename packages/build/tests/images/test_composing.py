@@ -54,13 +54,16 @@ def test_no_engine(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.splitlines()[-1] == f"error: {TRIED}"
 
 
-@pytest.mark.parametrize("command", ["run", "stop", "base"])
+@pytest.mark.parametrize("command", ["run", "stop", "base", "verify", "provenance"])
 def test_engine_none_runs_nothing(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Only a context can be had without an engine."""
+    """Only a context can be had without an engine, and only there is `none` offered."""
     assert main([command, "pair", "--engine", "none"]) == 1
     assert capsys.readouterr().err.splitlines()[-1] == (
         "error: `ENGINE=none` has no base and runs nothing: name an engine"
     )
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "podman, docker or colima;" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.usefixtures("nowhere")

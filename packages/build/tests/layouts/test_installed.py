@@ -74,6 +74,13 @@ def test_tidy_again(tmp_path: Path) -> None:
     assert found[0] == found[1]
 
 
+def test_tidy_a_file_in_place_of_scripts(tmp_path: Path) -> None:
+    """What is called as their directory goes too, whatever it is."""
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files={"bin": ""}))
+    tidy(tmp_path / "x")
+    assert not (tmp_path / "x" / "bin").exists()
+
+
 def test_set_modes(tmp_path: Path) -> None:
     """What its owner may run stays a program; everybody may read everything."""
     place = tmp_path / "x"
@@ -116,6 +123,19 @@ def test_clashes(tmp_path: Path) -> None:
         "`alpha` and `beta` bring different files `module.py`; "
         "`alpha` and `beta` both fill the package `shared`; "
         "`alpha` and `beta` both offer `Name` in the entry points `plug`"
+    )
+
+
+@pytest.mark.parametrize("points", ["[plug]\n; c\nname = a:b\n", "\udcff"])
+def test_entry_points_that_cannot_be_read(tmp_path: Path, points: str) -> None:
+    """The distribution is named, and what to do; the others are looked at as well."""
+    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files={"json.py": ""}))
+    file = tmp_path / "x" / "alpha-1.0.dist-info" / "entry_points.txt"
+    file.write_text(points, encoding="utf-8", errors="surrogateescape")
+    assert refusal(tmp_path / "x") == (
+        "layer `environments/default` cannot be served: "
+        "`alpha` has an `entry_points.txt` that Python cannot read; require another version of it; "
+        "`alpha` brings `json.py`, a name of the standard library"
     )
 
 
@@ -178,6 +198,11 @@ def test_every_intruder_is_told(tmp_path: Path) -> None:
 FILES = {
     "a module": ({"same.py": "a = 1"}, {"same.py": "a = 2"}),
     "a package": ({"same/__init__.py": "", "same/a.py": ""}, {"same/b.py": ""}),
+    "a package of bytecode": ({"same/__init__.pyc": "", "same/a.py": ""}, {"same/b.py": ""}),
+    "a compiled package": (
+        {"same/__init__.cpython-311-x86_64-linux-gnu.so": "", "same/a.py": ""},
+        {"same/b.py": ""},
+    ),
     "a package in both": ({"same/__init__.py": ""}, {"same/__init__.py": ""}),
     "a file of a namespace": ({"space/x/a.txt": "1"}, {"space/x/a.txt": "2"}),
     "a license": ({"LICENSE": "MIT"}, {"LICENSE": "BSD"}),

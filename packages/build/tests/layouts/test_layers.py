@@ -242,6 +242,16 @@ def test_clash(workspace: Workspace, index: Path) -> None:
         layers(workspace)
 
 
+def test_clash_in_a_kept_layer(workspace: Workspace, index: Path) -> None:
+    """What an earlier version installed is not served either."""
+    tiny.write_wheel(index, "alpha")
+    tiny.add_model(workspace.root, "iris", requires=["alpha"])
+    kept = layers(workspace)["environments/default"].directory
+    tiny.install(kept, tiny.write_wheel(index, "beta", files={"sitecustomize.pyc": ""}))
+    with pytest.raises(LayerRefused, match=r"`beta` brings `sitecustomize\.pyc`"):
+        layers(workspace)
+
+
 def test_missing_library(workspace: Workspace, index: Path) -> None:
     """A library that neither the layer nor the base has is told before anything is served."""
     import jiter  # noqa: PLC0415 - any compiled module will do

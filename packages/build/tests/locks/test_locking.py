@@ -61,11 +61,12 @@ def test_one_environment(workspace: Workspace, index: Path) -> None:
     assert own == [wheel.sha256 for wheel in built]
 
 
-def test_extras(workspace: Workspace, index: Path) -> None:
-    """An optional requirement of ours counts only where it is asked for."""
+@pytest.mark.parametrize("marker", ["", "; python_full_version == '3.11.4'"])
+def test_extras(workspace: Workspace, index: Path, marker: str) -> None:
+    """An optional requirement of ours counts only where it is asked for, be it for one patch."""
     tiny.write_wheel(index, "alpha")
     project = tiny.add_package(workspace.root, "core") / "pyproject.toml"
-    extra = '\n[project.optional-dependencies]\nplots = ["alpha"]\n\n[tool.hatch'
+    extra = f'\n[project.optional-dependencies]\nplots = ["alpha{marker}"]\n\n[tool.hatch'
     project.write_text(project.read_text().replace("\n[tool.hatch", extra, 1))
     assert names(lock(workspace, manifest()))["default"] == []
     tiny.add_model(workspace.root, "iris", requires=["ml-py-stevedore-core[plots]"])

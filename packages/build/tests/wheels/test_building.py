@@ -4,15 +4,18 @@ import hashlib
 import os
 import shutil
 import zipfile
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 import tiny
 
 from stevedore_build.errors import ToolFailed, WorkspaceInvalid
+from stevedore_build.store import Store
 from stevedore_build.wheels.building import (
     OwnWheel,
     build_wheels,
+    copy_wheel,
     refuse_other_content,
     stored_wheel,
     take_wheel,
@@ -95,6 +98,22 @@ def test_only_changed_packages_are_built(
     assert capsys.readouterr().err.splitlines()[0] == "Building wheels of `iris` …"
     build_wheels(both, workspace=workspace, store=workspace.store)
     assert capsys.readouterr().err == ""
+
+
+def test_a_wheel_that_changes_while_it_is_stored(
+    workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored is what was hashed, whatever becomes of the file."""
+    wheel = tiny.write_wheel(tmp_path, "stevedore_model_iris", "1.0.0")
+    replacing = Store.replacing
+
+    def late(store: Store, path: Path) -> AbstractContextManager[Path]:
+        wheel.write_bytes(b"")
+        return replacing(store, path)
+
+    monkeypatch.setattr(Store, "replacing", late)
+    sha256 = copy_wheel(wheel, workspace.store)
+    refuse_other_content(workspace.store.wheels / sha256 / wheel.name)
 
 
 def test_deleted_wheel_is_built_again(workspace: Workspace) -> None:

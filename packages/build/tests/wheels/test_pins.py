@@ -98,6 +98,18 @@ def test_history_of_a_dynamic_version(workspace: Workspace) -> None:
     assert iris(workspace).sha256 == old.sha256
 
 
+def test_history_with_a_byte_that_is_no_text(moved_on: tuple[Workspace, OwnWheel]) -> None:
+    """The commit counts all the same: its build tells what is wrong, and no older one is taken."""
+    workspace, _ = moved_on
+    project = tiny.add_model(workspace.root, "iris", version="1.0.0") / "pyproject.toml"
+    project.write_bytes(project.read_bytes() + b"# \xff\n")
+    tiny.commit(workspace.root)
+    tiny.add_model(workspace.root, "iris", version="1.2.0")
+    tiny.commit(workspace.root)
+    with pytest.raises(WorkspaceInvalid, match="can't decode byte 0xff"):
+        iris(workspace)
+
+
 def test_history_of_a_model_that_is_gone(moved_on: tuple[Workspace, OwnWheel]) -> None:
     """A model that the workspace has no more can still be pinned."""
     workspace, old = moved_on

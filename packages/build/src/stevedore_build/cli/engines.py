@@ -10,12 +10,13 @@ from stevedore_build.images.engines import Engine, find_engine
 __all__ = ["add_engine_option", "engines_to_test", "one_engine"]
 
 
-def add_engine_option(command: argparse.ArgumentParser) -> None:
-    """Let a command be given an engine; `ENGINE` names the default."""
+def add_engine_option(command: argparse.ArgumentParser, *, none: bool = False) -> None:
+    """Let a command be given an engine, or `none` if it can do without; `ENGINE` is the default."""
+    engines = "podman, docker, colima or none" if none else "podman, docker or colima"
     command.add_argument(
         "--engine",
         default=os.environ.get("ENGINE", ""),
-        help="podman, docker, colima or none; by default the first that works",
+        help=f"{engines}; by default the first that works",
     )
 
 

@@ -37,7 +37,7 @@ def add_commands(commands: Commands) -> None:
         (_test_image, "test a composition's image; what follows `--` goes to pytest"),
     ):
         command = add_command(commands, function, title)
-        add_engine_option(command)
+        add_engine_option(command, none=function in (_image, _passed, _test_image))
         if function in (_base, _image):
             command.add_argument(
                 "--arch",

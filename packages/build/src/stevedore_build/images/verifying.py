@@ -5,14 +5,12 @@ made in an empty store; user, command, environment and labels with those that a 
 """
 
 import re
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from stevedore_build.digests import sha256_of
 from stevedore_build.drafts import draft_directory
 from stevedore_build.errors import BaseUnusable, ImageUnreadable, WorkspaceInvalid
 from stevedore_build.images.archives import Entry, SavedImage, entries_of
@@ -25,7 +23,7 @@ from stevedore_build.layouts.layers import Layer, layers_of
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, Platform
 from stevedore_build.store import Store
 from stevedore_build.weights.fetched import fetch_weights, weights_of
-from stevedore_build.wheels.building import stored_wheel
+from stevedore_build.wheels.building import copy_wheel, stored_wheel
 from stevedore_build.wheels.pins import wheels_of
 from stevedore_build.workspace import Workspace
 from stevedore_core.errors import DocumentInvalid
@@ -179,9 +177,7 @@ def _give_wheels(manifest: Manifest, lock: Lock, workspace: Workspace, store: St
     wheels_of(manifest, workspace=workspace)  # leaves them in the workspace's store
     own: tuple[LockedWheel | LockedModel, ...] = (*lock.wheels, *lock.models)
     for locked in own:
-        kept = stored_wheel(locked, store=workspace.store)
-        with store.replacing(store.wheels / sha256_of(kept) / kept.name) as draft:
-            shutil.copyfile(kept, draft)
+        copy_wheel(stored_wheel(locked, store=workspace.store), store)
 
 
 def _platform(saved: SavedImage) -> Platform:

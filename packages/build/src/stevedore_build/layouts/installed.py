@@ -49,9 +49,10 @@ def distributions(directory: Path) -> tuple[Distribution, ...]:
 
 def tidy(directory: Path) -> None:
     """Remove what differs from run to run or must not be served, and sort what records it."""
-    (directory / ".lock").unlink(missing_ok=True)
-    if (directory / "bin").is_dir():
-        shutil.rmtree(directory / "bin")
+    for name in (".lock", "bin"):
+        if (directory / name).is_dir():
+            shutil.rmtree(directory / name)
+        (directory / name).unlink(missing_ok=True)
     for file in sorted(directory.glob("*.pth")):
         notice(f"left out `{file.name}` of a third-party distribution: it would run at every start")
         file.unlink()
@@ -94,7 +95,7 @@ def _clashing_packages(directory: Path, found: tuple[Distribution, ...]) -> Iter
     owners: dict[str, str] = {}
     for distribution in found:
         for top in sorted({path.split("/", 1)[0] for path in distribution.files if "/" in path}):
-            if (directory / top / "__init__.py").is_file():
+            if _is_package(directory / top):
                 owner = owners.setdefault(top, distribution.name)
                 if owner != distribution.name:
                     yield f"`{owner}` and `{distribution.name}` both fill the package `{top}`"
@@ -103,7 +104,15 @@ def _clashing_packages(directory: Path, found: tuple[Distribution, ...]) -> Iter
 def _clashing_entry_points(found: tuple[Distribution, ...]) -> Iterator[str]:
     owners: dict[tuple[str, str], str] = {}
     for distribution in found:
-        for point in importlib.metadata.Distribution.at(distribution.info).entry_points:
+        try:
+            points = importlib.metadata.Distribution.at(distribution.info).entry_points
+        except (TypeError, ValueError):  # a line without `=`, or no UTF-8
+            yield (
+                f"`{distribution.name}` has an `entry_points.txt` that Python cannot read; require "
+                "another version of it"
+            )
+            continue
+        for point in points:
             group, name = point.group, point.name
             if group in _SCRIPTS:
                 continue
@@ -133,11 +142,14 @@ def _reserved_names(found: tuple[Distribution, ...]) -> Iterator[str]:
 
 def _is_module(top: str, distribution: Distribution) -> bool:
     """Tell whether what stands at the top of a directory can be imported in place of another."""
-    package = f"{top}/__init__."
-    return any(
-        path.endswith(_IMPORTED) and (path == top or path.startswith(package))
-        for path in distribution.files
+    return (top.endswith(_IMPORTED) and top in distribution.files) or _is_package(
+        distribution.info.parent / top
     )
+
+
+def _is_package(directory: Path) -> bool:
+    """Tell whether Python imports a directory as a package, be it source, bytecode or compiled."""
+    return any(file.name.endswith(_IMPORTED) for file in directory.glob("__init__.*"))
 
 
 def _read(info: Path) -> Distribution:

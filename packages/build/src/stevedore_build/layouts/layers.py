@@ -114,6 +114,7 @@ class _Maker:
             [self.platform.name, *(pin.line() for pin in pins)],
             lambda place: self._install(name, pins, place),
         )
+        refuse_clashes(name, layer.directory)  # a kept one too: what is refused may have grown
         if self.libraries is not None:
             refuse_missing(name, self._needed(layer), self.libraries)
         return layer

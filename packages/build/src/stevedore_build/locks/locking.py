@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from stevedore_build.console import step
 from stevedore_build.errors import LockStale, ReleaseRefused, ResolutionFailed, WorkspaceInvalid
 from stevedore_build.locks.environments import share_out
-from stevedore_build.locks.markers import holds, requirement_of
+from stevedore_build.locks.markers import ever_holds, requirement_of
 from stevedore_build.locks.resolving import closure, explain, resolve
 from stevedore_build.platforms import PLATFORMS
 from stevedore_build.tags import find_tag
@@ -185,7 +185,7 @@ class _Resolver:
     def _resolved(self, name: str, pins: tuple[ModelPin, ...]) -> Environment:
         python = self.manifest.python
         own = self._models(pins) if pins else (self.wheels.api,)
-        requirements = _requirements((self.wheels.core, *own), self.wheels)
+        requirements = _requirements((self.wheels.core, *own), self.wheels, python)
         inputs = _inputs_sha256(requirements, python)
         before = {} if self.previous is None else {e.name: e for e in self.previous.environments}
         known = before.get(name)
@@ -228,7 +228,7 @@ def _model(
     previous: Lock | None,
 ) -> LockedModel:
     wheel = wheels.models[pin.name, pin.version]
-    requirements = _requirements((wheels.core, wheel), wheels)
+    requirements = _requirements((wheels.core, wheel), wheels, manifest.python)
     inputs = _inputs_sha256(requirements, manifest.python)
     requires = None
     if previous is not None and environment in previous.environments:
@@ -247,7 +247,7 @@ def _model(
     )
 
 
-def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ...]:
+def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels, python: str) -> tuple[str, ...]:
     """Return the third-party requirements of some of our wheels, ours followed and left out."""
     shared = {wheel.distribution: wheel for wheel in (wheels.core, wheels.api)}
     found: set[str] = set()
@@ -260,7 +260,7 @@ def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ..
         seen.add((wheel.distribution, extra))
         for line in wheel.requires:
             requirement = requirement_of(line)
-            if not _applies(requirement, extra):
+            if not _applies(requirement, extra, python):
                 continue
             if is_own(requirement.name):
                 other = _shared(wheel.distribution, requirement, shared)
@@ -277,11 +277,11 @@ def _requirements(asked: Iterable[OwnWheel], wheels: OwnWheels) -> tuple[str, ..
     return tuple(sorted(found))
 
 
-def _applies(requirement: Requirement, extra: str) -> bool:
+def _applies(requirement: Requirement, extra: str, python: str) -> bool:
     marker = str(requirement.marker or "")
     if ("extra ==" in marker) != bool(extra):
         return False
-    return not extra or any(holds(marker, p, "3.11.0", extra) for p in PLATFORMS)
+    return not extra or ever_holds(marker, python, extra)
 
 
 def _shared(

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64, PLATFORMS, Platform
 from stevedore_core.requirements_files import Pin
 
-__all__ = ["holds", "on_platform", "requirement_of", "shorten"]
+__all__ = ["ever_holds", "holds", "on_platform", "requirement_of", "shorten"]
 
 _PARSING: Final = Lock()
 """Strings in markers are read by Python's own parser, and environments are resolved in threads. Two
@@ -50,6 +50,15 @@ def holds(marker: str | None, platform: Platform, python: str, extra: str = "") 
     """Tell whether a marker is true on a platform; `python` is a full version."""
     values = {**platform.marker_values(python), "extra": extra}
     return marker is None or _marker_of(marker).evaluate(values)
+
+
+def ever_holds(marker: str, minor: str, extra: str = "") -> bool:
+    """Tell whether a marker is true anywhere that locks cover, for some patch of Python."""
+    return any(
+        holds(marker, platform, f"{minor}.{patch}", extra)
+        for platform in PLATFORMS
+        for patch in _PATCHES
+    )
 
 
 def on_platform(pins: Iterable[Pin], platform: Platform, python: str) -> tuple[Pin, ...]:

@@ -3,6 +3,7 @@
 `locks.locking` records their sha256, `layouts.layers` unpacks them.
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -40,6 +41,7 @@ __all__ = [
     "OwnWheels",
     "build_exported",
     "build_wheels",
+    "copy_wheel",
     "refuse_other_content",
     "stored_wheel",
     "take_shared_wheel",
@@ -286,12 +288,19 @@ def _keep(
     file: Path, metadata: Mapping[str, object], store: Store, *, receipt: Path | None = None
 ) -> OwnWheel:
     """Put a wheel into the store under its sha256, with a receipt that says what it is."""
-    sha256 = sha256_of(file)
-    with store.replacing(store.wheels / sha256 / file.name) as draft:
-        shutil.copyfile(file, draft)
+    sha256 = copy_wheel(file, store)
     entry = {"file": f"{sha256}/{file.name}", "sha256": sha256, **metadata}
     store.write(receipt or _taken_receipt(sha256, store), json.dumps(entry))
     return _own_wheel(entry, store)
+
+
+def copy_wheel(wheel: Path, store: Store) -> str:
+    """Put a wheel into a store under the sha256 of what is put there, and return that."""
+    content = wheel.read_bytes()
+    sha256 = hashlib.sha256(content).hexdigest()
+    with store.replacing(store.wheels / sha256 / wheel.name) as draft:
+        draft.write_bytes(content)
+    return sha256
 
 
 def _stored(receipt: Path, store: Store) -> OwnWheel | None:

@@ -106,8 +106,8 @@ def _exported(commit: str, model: str, workspace: Workspace, scratch: Path) -> W
 
 
 def _text_at(commit: str, place: str, root: Path, path: str) -> str:
-    """Return a file of a package in a commit; an empty text if the commit has no such text."""
+    """Return a file of a package in a commit; an empty text if the commit has no such file."""
     try:
-        return git("cat-file", "blob", f"{commit}:{place}/{path}", cwd=root)
-    except (ToolFailed, UnicodeDecodeError):
+        return git("cat-file", "blob", f"{commit}:{place}/{path}", cwd=root, errors="replace")
+    except ToolFailed:
         return ""

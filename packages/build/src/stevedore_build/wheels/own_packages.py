@@ -78,7 +78,10 @@ def _downloaded(pin: Pin, scratch: Path) -> Path:
         for url in _addresses(scratch / "pylock.toml"):
             content = get(url)
             if content is None:
-                raise IndexFailed(f"an index lists {url}, and it is not there")
+                raise IndexFailed(
+                    f"`{pin.name}` {pin.version}: an index lists {url}, and it is not there; run "
+                    "`make lock-tools`, and review what it changes"
+                )
             if hashlib.sha256(content).hexdigest() in pin.sha256s:
                 file = scratch / unquote(urlsplit(url).path.rsplit("/", 1)[-1])
                 file.write_bytes(content)
