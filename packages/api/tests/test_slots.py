@@ -51,7 +51,7 @@ def test_a_worker_that_cannot_be_started_is_told_and_tried_again(
             on_free=lambda: None,
             on_end=lambda *_: None,
         )
-        slot = WorkerSlot(COMMAND, Settings(), nobody)
+        slot = WorkerSlot(COMMAND, Settings.read({}), nobody)
         slot.start()
         await asyncio.wait_for(was_tried_again.wait(), 10)
         await slot.stop()

@@ -530,7 +530,7 @@ def test_what_an_author_adds_stays_as_it_is() -> None:
         height: float = 0.0
         lid: bool = False
 
-    document = schema_of(Parcel, name="Parcel", where="types")
+    document: Any = schema_of(Parcel, name="Parcel", where="types")
     assert {key: document[key] for key in condition} == condition
     schema = Schema.compile(document, where="types")
     schema.check({"kind": "tube"})

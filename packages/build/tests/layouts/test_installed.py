@@ -129,12 +129,19 @@ def test_clashes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("points", ["[plug]\n; c\nname = a:b\n", "\udcff"])
 def test_entry_points_that_cannot_be_read(tmp_path: Path, points: str) -> None:
     """The distribution is named, and what to do; the others are looked at as well."""
-    tiny.install(tmp_path / "x", tiny.write_wheel(tmp_path, "alpha", files={"json.py": ""}))
+    offered = "[plug]\nName = a:b\n"
+    tiny.install(
+        tmp_path / "x",
+        tiny.write_wheel(tmp_path, "alpha", files={"json.py": ""}),
+        tiny.write_wheel(tmp_path, "beta", entry_points=offered),
+        tiny.write_wheel(tmp_path, "gamma", entry_points=offered),
+    )
     file = tmp_path / "x" / "alpha-1.0.dist-info" / "entry_points.txt"
     file.write_text(points, encoding="utf-8", errors="surrogateescape")
     assert refusal(tmp_path / "x") == (
         "layer `environments/default` cannot be served: "
         "`alpha` has an `entry_points.txt` that Python cannot read; require another version of it; "
+        "`beta` and `gamma` both offer `Name` in the entry points `plug`; "
         "`alpha` brings `json.py`, a name of the standard library"
     )
 

@@ -7,7 +7,7 @@ import pytest
 from packaging.markers import Marker
 
 from stevedore_build.locks import markers
-from stevedore_build.locks.markers import holds, on_platform, requirement_of, shorten
+from stevedore_build.locks.markers import ever_holds, holds, on_platform, requirement_of, shorten
 from stevedore_build.platforms import LINUX_AMD64, LINUX_ARM64, MACOS_ARM64
 from stevedore_core.requirements_files import Pin
 
@@ -78,6 +78,26 @@ def test_extra() -> None:
     assert holds("extra == 'testing'", LINUX_AMD64, "3.11.2", "testing")
     assert not holds("extra == 'testing'", LINUX_AMD64, "3.11.2")
     assert holds("extra == ''", LINUX_AMD64, "3.11.2")
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected"),
+    [
+        ("extra == 'testing'", True),
+        ("extra == 'testing' and python_full_version == '3.11.4'", True),
+        ("extra == 'testing' and platform_machine == 'aarch64'", True),
+        ("extra == 'testing' and python_version >= '3.12'", False),
+        ("extra == 'other'", False),
+    ],
+)
+def test_somewhere(marker: str, *, expected: bool) -> None:
+    """What applies on one platform or with one patch of Python is not left out."""
+    assert ever_holds(marker, "3.11", "testing") is expected
+
+
+def test_requirement() -> None:
+    """A line of metadata is read as what it says."""
+    assert str(requirement_of("some[one] >=2; extra == 'x'")) == 'some[one]>=2; extra == "x"'
 
 
 def test_one_thread_reads_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ def holds(marker: str | None, platform: Platform, python: str, extra: str = "") 
     return marker is None or _marker_of(marker).evaluate(values)
 
 
-def ever_holds(marker: str, minor: str, extra: str = "") -> bool:
+def ever_holds(marker: str, minor: str, extra: str) -> bool:
     """Tell whether a marker is true anywhere that locks cover, for some patch of Python."""
     return any(
         holds(marker, platform, f"{minor}.{patch}", extra)
