@@ -112,7 +112,7 @@ def results_of(lines: Sequence[str], marks: Sequence[Mark]) -> dict[str, Result]
         )
         results[row] = Result(
             figure="; ".join(figures),
-            scale=mine[0]["scale"],
+            scale="full" if all(run["scale"] == "full" for run in mine) else "small",
             outcome=_outcome(mine, [mark for mark in marks if mark.row == row]),
         )
     return results

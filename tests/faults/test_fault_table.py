@@ -118,3 +118,14 @@ def test_only_rows_that_ran_have_results() -> None:
     for_both = json.loads(line(CONTROLLED.node)) | {"control": ["G2", "G10"]}
     runs = [line(TESTED.node, fault="G2"), json.dumps(for_both)]
     assert set(fault_table.results_of(runs, [TESTED, CONTROLLED, other, shared])) == {"G2"}
+
+
+def test_a_row_is_at_full_scale_as_a_whole() -> None:
+    """What was run in part at full scale is not said to be."""
+    runs = [
+        line(TESTED.node, fault="G2").replace("small", scale) for scale in ("full", "small", "full")
+    ]
+    scales = [
+        fault_table.results_of(part, [TESTED])["G2"].scale for part in (runs, runs[::2], runs[1:2])
+    ]
+    assert scales == ["small", "full", "small"]
