@@ -137,12 +137,8 @@ def test_image(session: nox.Session, composition: str) -> None:
 @nox.parametrize("composition", each(COMPOSITIONS))
 def test_stress(session: nox.Session, composition: str) -> None:
     """Kill, overload and stop a composition's containers, which composing does not wait for."""
-    names, options = asked(session, COMPOSITIONS)
-    if composition not in names:
-        session.skip("not asked for")
-    install(session, "test")
     with alone_with(f"image-{composition}"):
-        stevedore(session, "test-image", composition, ["-m", "stress", *options])
+        check(session, "test-image", composition, COMPOSITIONS, "-m", "stress")
 
 
 # only here)
@@ -316,13 +312,16 @@ def alone_with(what: str) -> Iterator[None]:
         yield
 
 
-def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
-    """Run a check of `ml-stevedore` on one of the known names, if it was asked for."""
+def check(session: nox.Session, command: str, name: str, known: list[str], *first: str) -> None:
+    """Run a check of `ml-stevedore` on one of the known names, if it was asked for.
+
+    `first` goes to pytest ahead of what was given after `--`.
+    """
     names, options = asked(session, known)
     if name not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, command, name, options)
+    stevedore(session, command, name, [*first, *options])
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:

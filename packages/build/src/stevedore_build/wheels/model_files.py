@@ -18,7 +18,7 @@ from stevedore_build.workspace import Package
 from stevedore_core.errors import BodyNotJson, PayloadInvalid, SchemaInvalid
 from stevedore_core.fetched_files import fetched_in
 from stevedore_core.fields import SHA256, Fields, quote
-from stevedore_core.json_pointers import pointer_of, steps_of
+from stevedore_core.json_pointers import follow, pointer_of, steps_of
 from stevedore_core.schema_faults import schema_faults
 from stevedore_core.schemas import Schema
 from stevedore_core.spelling import did_you_mean
@@ -154,9 +154,7 @@ def _rule(path: Any, schema: Json) -> str:
     for step in path:
         while isinstance(at, dict) and step not in at and str(at.get("$ref")).startswith("#/"):
             steps = steps_of(str(at["$ref"]))
-            at = schema
-            for name in steps:
-                at = at[name]
+            at, _ = follow(schema, steps)
         steps.append(str(step))
         at = at[step] if isinstance(at, dict | list) else None
     return pointer_of(steps)

@@ -126,13 +126,16 @@ def alone_with(what: str) -> Iterator[None]:
         yield
 
 
-def check(session: nox.Session, command: str, name: str, known: list[str]) -> None:
-    """Run a check of `ml-stevedore` on one of the known names, if it was asked for."""
+def check(session: nox.Session, command: str, name: str, known: list[str], *first: str) -> None:
+    """Run a check of `ml-stevedore` on one of the known names, if it was asked for.
+
+    `first` goes to pytest ahead of what was given after `--`.
+    """
     names, options = asked(session, known)
     if name not in names:
         session.skip("not asked for")
     install(session, "test")
-    stevedore(session, command, name, options)
+    stevedore(session, command, name, [*first, *options])
 
 
 def asked(session: nox.Session, known: list[str]) -> tuple[list[str], list[str]]:
